@@ -1,0 +1,33 @@
+# What a newcomer types. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint doc clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## play recorded Entra cycles against a private OpenLDAP, show and check what they do
+	@scripts/install-needed
+	@scripts/demo
+
+run: ## keep a private OpenLDAP and scimbridge running in ./run until Ctrl-C, to try by hand
+	@scripts/install-needed
+	@scripts/run
+
+# A story that is skipped because slapd is missing would look like one that passed.
+test: export SCIMBRIDGE_REQUIRE_SLAPD = 1
+test: ## run every test; those that need a directory start their own slapd
+	@scripts/install-needed
+	cargo test
+
+lint: ## check the format, and clippy with warnings denied
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+doc: export RUSTDOCFLAGS = -D warnings
+doc: ## build the documentation of the sources, with warnings denied
+	cargo doc --no-deps --document-private-items
+
+clean: ## remove what was built, and ./run
+	cargo clean
+	rm -rf run

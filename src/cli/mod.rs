@@ -1,0 +1,114 @@
+//! What an operator can ask.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 2 not understood.
+
+mod check;
+mod serve;
+mod token;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Settings};
+use crate::store::SqliteStore;
+
+/// Makes an LDAP directory agree with Microsoft Entra ID, which pushes users and groups over SCIM 2.0.
+///
+/// Start with a copy of config.example.toml. Then: `scimbridge check --config-only` says whether it can be
+/// used, `scimbridge token create entra` prints the token that Entra is given as Secret Token, and
+/// `scimbridge serve` answers under the Tenant URL, which is server.base_url.
+#[derive(Debug, Parser)]
+#[command(name = "scimbridge", version, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Every key of the configuration can be set by a variable too, and that wins over the file:
+ldap.bind_password is SCIMBRIDGE__LDAP__BIND_PASSWORD, or SCIMBRIDGE__LDAP__BIND_PASSWORD_FILE.";
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = "scimbridge.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer Entra's requests until SIGTERM or SIGINT; what is under way then is finished
+    Serve,
+    /// Make, list and revoke the tokens that clients authenticate with
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Say whether the settings can be used
+    Check(check::Arguments),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let settings = config::load(&arguments.global.config)?;
+    match arguments.command {
+        Command::Check(check) => check::run(&check, &settings),
+        Command::Serve => in_runtime(serve::run(settings)),
+        Command::Token(command) => in_runtime(token::run(command, settings)),
+    }
+}
+
+fn in_runtime(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(command)
+}
+
+async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
+    Ok(SqliteStore::open(&settings.store_url).await?)
+}
+
+/// Prints a line of data.
+fn print(line: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+}
+
+/// Prints an error with its causes, and a hint on a line of its own.
+fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {error}\n");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  because: {cause}\n"));
+    }
+    if let Some(config::Error::Read { .. }) = error.downcast_ref() {
+        text.push_str("hint: name the file with --config FILE; config.example.toml is a documented start\n");
+    }
+    // There is nowhere left to say that stderr cannot be written to.
+    _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,100 @@
+//! `scimbridge serve`: puts the parts together and runs until told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{open_store, print};
+use crate::config::{Actions, LogFormat, Settings};
+use crate::http::{self, Allowed, Service};
+use crate::ldap::{self, Directory};
+use crate::scim::Kind;
+use crate::settle::{Bridge, Rules};
+use crate::store::{Store as _, token_hash};
+use crate::telemetry;
+
+pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
+    let format = match settings.log.format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    telemetry::start(format, &settings.log.level);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let store = Arc::new(open_store(&settings).await?);
+    let stopping = CancellationToken::new();
+    let rules = Rules { users: settings.users.clone(), groups: settings.groups.clone() };
+    store.reindex(&[(Kind::User, &rules.index(Kind::User)), (Kind::Group, &rules.index(Kind::Group))]).await?;
+    let directory = Directory::new(directory_settings(&settings), settings.ldap.anchor.clone())?;
+    // Another write of the same resource may look at the directory, change it and look again.
+    let patience = settings.ldap.timeout * 3;
+    let service = Arc::new(Service {
+        bridge: Bridge::new(store.clone(), directory, rules, patience, stopping.clone()),
+        store,
+        base_url: settings.server.base_url.clone(),
+        base_path: settings.server.base_path.clone(),
+        extra_token_hash: settings.extra_token.as_ref().map(|token| token_hash(token.expose_secret())),
+        users: allowed(settings.user_actions),
+        groups: settings.groups.as_ref().map(|_| allowed(settings.group_actions)),
+        writes: TaskTracker::new(),
+        stopping: stopping.clone(),
+    });
+
+    let listen = settings.server.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr().with_context(|| format!("cannot listen on {listen}"))?;
+    stop_on_signals(stopping.clone())?;
+    let background = {
+        let (service, stopping) = (service.clone(), stopping.clone());
+        tokio::spawn(async move { service.bridge.keep_settling(stopping).await })
+    };
+    print(&format!("listening on http://{address}{}", settings.server.base_path))?;
+    http::serve(listener, service.clone()).await.context("the listener failed")?;
+    background.await.context("the background task failed")?;
+    service.bridge.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn directory_settings(settings: &Settings) -> ldap::Settings {
+    ldap::Settings {
+        urls: settings.ldap.urls.clone(),
+        start_tls: settings.ldap.start_tls,
+        ca_pem: settings.ldap.ca_pem.clone(),
+        insecure_skip_tls_verify: settings.ldap.insecure_skip_tls_verify,
+        bind_dn: settings.ldap.bind_dn.to_string(),
+        bind_password: settings.ldap.bind_password.clone(),
+        connections: settings.ldap.connections,
+        timeout: settings.ldap.timeout,
+    }
+}
+
+fn allowed(actions: Actions) -> Allowed {
+    Allowed { create: actions.create, update: actions.update, delete: actions.delete }
+}
+
+/// The first signal stops the service in order, a second one at once.
+fn stop_on_signals(stopping: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stopping.is_cancelled() {
+                std::process::exit(1);
+            }
+            tracing::info!("stopping: what is under way is finished");
+            stopping.cancel();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The attribute maps, from what was written to what is meant.
+
+use super::raw;
+use super::settings::Checker;
+use crate::directory::{AttributeName, Ownership, Value};
+use crate::mapping::{AttributeRule, GroupRules, OnCollision, Source, Template, UserRules};
+use crate::scim::{AttributePath, Kind};
+
+/// Checks `[users]`.
+pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
+    on_delete(checker, "users.on_delete", &users.on_delete);
+    if users.disable.password {
+        checker.later("users.disable.password", "disabling by password");
+    }
+    if users.disable.move_to.is_some() {
+        checker.later("users.disable.move_to", "disabling by a move");
+    }
+    if !users.disable.set.is_empty() {
+        checker.later("users.disable.set", "disabling by attributes of your choosing");
+    }
+    let attributes = attributes(checker, Kind::User, "users", users.attribute);
+    let rdn = checker.attribute("users.rdn", &users.rdn);
+    let match_attribute = checker.attribute("users.match", &users.match_attribute);
+    for (key, name) in [("users.rdn", &rdn), ("users.match", &match_attribute)] {
+        if !attributes.iter().any(|rule| rule.ldap == *name) {
+            checker.problem(key, format!("no [[users.attribute]] says where {name} comes from"));
+        }
+    }
+    UserRules {
+        base_dn: checker.dn("users.base_dn", &users.base_dn),
+        object_classes: classes(checker, "users.object_classes", users.object_classes),
+        rdn,
+        match_attribute,
+        attributes,
+        lock_inactive: users.disable.lock,
+    }
+}
+
+/// Checks `[groups]`.
+pub(super) fn groups(checker: &mut Checker, groups: raw::Groups) -> GroupRules {
+    on_delete(checker, "groups.on_delete", &groups.on_delete);
+    if groups.member_value != "dn" {
+        checker.later("groups.member_value", "a member value other than the DN");
+    }
+    let attributes = attributes(checker, Kind::Group, "groups", groups.attribute);
+    let rdn = checker.attribute("groups.rdn", &groups.rdn);
+    let names_it = |rule: &AttributeRule| {
+        rule.ldap == rdn && matches!(&rule.source, Source::Scim(path) if path.to_string() == "displayName")
+    };
+    if !attributes.iter().any(names_it) {
+        let detail = format!(
+            "needs a [[groups.attribute]] with ldap = \"{rdn}\" and scim = \"displayName\": group names are matched by it"
+        );
+        checker.problem("groups.rdn", detail);
+    }
+    let member = checker.attribute("groups.member", &groups.member);
+    if attributes.iter().any(|rule| rule.ldap == member) {
+        checker.problem(
+            "groups.member",
+            format!("{member} is managed by value and cannot be in [[groups.attribute]] too"),
+        );
+    }
+    let collisions = [("distinguish", OnCollision::Distinguish), ("reject", OnCollision::Reject)];
+    GroupRules {
+        base_dn: checker.dn("groups.base_dn", &groups.base_dn),
+        object_classes: classes(checker, "groups.object_classes", groups.object_classes),
+        rdn,
+        member,
+        placeholder: checker.dn("groups.placeholder", &groups.placeholder),
+        on_collision: checker.choice("groups.on_collision", &groups.on_collision, &collisions, OnCollision::Reject),
+        distinguish_with: groups.distinguish_with.map(|name| checker.attribute("groups.distinguish_with", &name)),
+        attributes,
+    }
+}
+
+fn on_delete(checker: &mut Checker, key: &str, text: &str) {
+    match text {
+        "delete" => {}
+        "disable" => checker.later(key, "disabling instead of deleting"),
+        _ => checker.problem(key, format!("{text:?} is not one of delete, disable")),
+    }
+}
+
+fn classes(checker: &mut Checker, key: &str, names: Vec<String>) -> Vec<Value> {
+    if names.is_empty() {
+        checker.problem(key, "is empty: an entry needs a structural object class");
+    }
+    names.into_iter().map(Value::from).collect()
+}
+
+fn attributes(checker: &mut Checker, kind: Kind, section: &str, written: Vec<raw::Attribute>) -> Vec<AttributeRule> {
+    let mut rules: Vec<AttributeRule> = Vec::new();
+    for (index, attribute) in written.into_iter().enumerate() {
+        let key = format!("{section}.attribute[{}]", index + 1);
+        let Some(rule) = attribute_rule(checker, kind, &key, attribute) else {
+            continue;
+        };
+        if let Some(other) = rules.iter().find(|other| other.ldap == rule.ldap)
+            && other.ownership != rule.ownership
+        {
+            checker.problem(&key, format!("{} has another ownership in an earlier [[{section}.attribute]]", rule.ldap));
+        }
+        rules.push(rule);
+    }
+    rules
+}
+
+fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::Attribute) -> Option<AttributeRule> {
+    if written.allocate.is_some() {
+        checker.later(format!("{key}.allocate"), "allocating numbers");
+        return None;
+    }
+    let ldap = checker.attribute(&format!("{key}.ldap"), &written.ldap);
+    if ldap == AttributeName::of("objectClass") {
+        checker.problem(key, "objectClass is set by object_classes");
+    }
+    let ownerships = [("owned", Ownership::Owned), ("shared", Ownership::Shared), ("initial", Ownership::Initial)];
+    let ownership = written.ownership.as_deref().unwrap_or("owned");
+    let ownership = checker.choice(&format!("{key}.ownership"), ownership, &ownerships, Ownership::Owned);
+    let source = match (written.scim, written.template, written.value) {
+        (Some(path), None, None) => match AttributePath::parse(kind, &path) {
+            Ok(path) => Source::Scim(path),
+            Err(error) => {
+                checker.problem(format!("{key}.scim"), error.to_string());
+                return None;
+            }
+        },
+        (None, Some(template), None) => match Template::compile(&template) {
+            Ok(template) => Source::Template(template),
+            Err(error) => {
+                checker.problem(format!("{key}.template"), error);
+                return None;
+            }
+        },
+        (None, None, Some(values)) => Source::Constant(values),
+        _ => {
+            checker.problem(key, format!("{ldap} needs exactly one of scim, template and value"));
+            return None;
+        }
+    };
+    if written.reference && !(matches!(source, Source::Scim(_)) && kind == Kind::User) {
+        checker.problem(format!("{key}.reference"), "is for users' attributes with a scim path");
+    }
+    Some(AttributeRule { ldap, source, default: written.default, reference: written.reference, ownership })
+}

@@ -1,0 +1,251 @@
+//! The settings as written. Nothing here is checked.
+
+use serde::{Deserialize, Deserializer};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Raw {
+    pub(super) server: Server,
+    pub(super) auth: Auth,
+    pub(super) store: Store,
+    pub(super) ldap: Ldap,
+    pub(super) users: Users,
+    pub(super) groups: Groups,
+    pub(super) reconcile: Reconcile,
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Server {
+    pub(super) listen: String,
+    pub(super) base_url: String,
+    pub(super) tls_cert_file: Option<String>,
+    pub(super) tls_key_file: Option<String>,
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server {
+            listen: "127.0.0.1:8080".to_owned(),
+            base_url: "http://127.0.0.1:8080/scim/v2".to_owned(),
+            tls_cert_file: None,
+            tls_key_file: None,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Auth {
+    pub(super) token: Option<String>,
+    pub(super) token_file: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Store {
+    pub(super) url: String,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store { url: "sqlite://scimbridge.db".to_owned() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Ldap {
+    #[serde(deserialize_with = "list")]
+    pub(super) urls: Vec<String>,
+    pub(super) start_tls: bool,
+    pub(super) ca_file: Option<String>,
+    pub(super) insecure_skip_tls_verify: bool,
+    pub(super) bind_dn: String,
+    pub(super) bind_password: Option<String>,
+    pub(super) bind_password_file: Option<String>,
+    pub(super) connections: usize,
+    pub(super) timeout: String,
+    pub(super) transactions: String,
+    pub(super) anchor: String,
+}
+
+impl Default for Ldap {
+    fn default() -> Ldap {
+        Ldap {
+            urls: vec!["ldap://127.0.0.1:389".to_owned()],
+            start_tls: false,
+            ca_file: None,
+            insecure_skip_tls_verify: false,
+            bind_dn: String::new(),
+            bind_password: None,
+            bind_password_file: None,
+            connections: 4,
+            timeout: "10s".to_owned(),
+            transactions: "auto".to_owned(),
+            anchor: "entryUUID".to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Users {
+    pub(super) base_dn: String,
+    #[serde(deserialize_with = "list")]
+    pub(super) object_classes: Vec<String>,
+    pub(super) rdn: String,
+    #[serde(rename = "match")]
+    pub(super) match_attribute: String,
+    pub(super) on_delete: String,
+    pub(super) create: bool,
+    pub(super) update: bool,
+    pub(super) delete: bool,
+    pub(super) attribute: Vec<Attribute>,
+    pub(super) disable: Disable,
+}
+
+impl Default for Users {
+    fn default() -> Users {
+        Users {
+            base_dn: String::new(),
+            object_classes: vec!["inetOrgPerson".to_owned()],
+            rdn: "uid".to_owned(),
+            match_attribute: "uid".to_owned(),
+            on_delete: "delete".to_owned(),
+            create: true,
+            update: true,
+            delete: true,
+            attribute: Vec::new(),
+            disable: Disable::default(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Disable {
+    pub(super) lock: bool,
+    pub(super) password: bool,
+    pub(super) move_to: Option<String>,
+    pub(super) set: Vec<serde_json::Value>,
+}
+
+impl Default for Disable {
+    fn default() -> Disable {
+        Disable { lock: true, password: false, move_to: None, set: Vec::new() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Groups {
+    pub(super) enabled: bool,
+    pub(super) base_dn: String,
+    #[serde(deserialize_with = "list")]
+    pub(super) object_classes: Vec<String>,
+    pub(super) rdn: String,
+    pub(super) member: String,
+    pub(super) member_value: String,
+    pub(super) placeholder: String,
+    pub(super) on_collision: String,
+    pub(super) distinguish_with: Option<String>,
+    pub(super) on_delete: String,
+    pub(super) create: bool,
+    pub(super) update: bool,
+    pub(super) delete: bool,
+    pub(super) attribute: Vec<Attribute>,
+}
+
+impl Default for Groups {
+    fn default() -> Groups {
+        Groups {
+            enabled: true,
+            base_dn: String::new(),
+            object_classes: vec!["groupOfNames".to_owned()],
+            rdn: "cn".to_owned(),
+            member: "member".to_owned(),
+            member_value: "dn".to_owned(),
+            placeholder: "cn=empty-group".to_owned(),
+            on_collision: "distinguish".to_owned(),
+            distinguish_with: None,
+            on_delete: "delete".to_owned(),
+            create: true,
+            update: true,
+            delete: true,
+            attribute: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Attribute {
+    pub(super) ldap: String,
+    pub(super) scim: Option<String>,
+    pub(super) template: Option<String>,
+    #[serde(deserialize_with = "optional_list")]
+    pub(super) value: Option<Vec<String>>,
+    pub(super) default: Option<String>,
+    pub(super) reference: bool,
+    pub(super) ownership: Option<String>,
+    pub(super) allocate: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Reconcile {
+    pub(super) schedule: String,
+    pub(super) max_deletes: String,
+    pub(super) max_disables: String,
+}
+
+impl Default for Reconcile {
+    fn default() -> Reconcile {
+        Reconcile { schedule: "*/15 * * * *".to_owned(), max_deletes: "5%".to_owned(), max_disables: "10%".to_owned() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Log {
+    pub(super) format: String,
+    pub(super) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { format: "text".to_owned(), level: "info".to_owned() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    Many(Vec<String>),
+    One(String),
+}
+
+impl OneOrMany {
+    /// A variable of the environment holds a list as words with commas between them.
+    fn split(self) -> Vec<String> {
+        match self {
+            OneOrMany::Many(texts) => texts,
+            OneOrMany::One(text) => text.split(',').map(|word| word.trim().to_owned()).collect(),
+        }
+    }
+}
+
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    OneOrMany::deserialize(deserializer).map(OneOrMany::split)
+}
+
+/// A text, or a list of texts; a text is one value, whatever it holds.
+fn optional_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let written = Option::<OneOrMany>::deserialize(deserializer)?;
+    Ok(written.map(|written| match written {
+        OneOrMany::Many(texts) => texts,
+        OneOrMany::One(text) => vec![text],
+    }))
+}

@@ -1,0 +1,319 @@
+//! The settings as meant: checked, every text turned into the thing that it names.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{Problem, map, raw};
+use crate::directory::{AttributeName, Dn};
+use crate::mapping::{GroupRules, UserRules};
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where Entra reaches the bridge.
+    pub server: Server,
+    /// One more token from outside.
+    pub extra_token: Option<SecretString>,
+    /// Where the store is.
+    pub store_url: String,
+    /// How the directory is reached.
+    pub ldap: Ldap,
+    /// How users become entries.
+    pub users: UserRules,
+    /// What clients may do with users.
+    pub user_actions: Actions,
+    /// How groups become entries; `None` when groups are not offered.
+    pub groups: Option<GroupRules>,
+    /// What clients may do with groups.
+    pub group_actions: Actions,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What an operator should know, though it can be so.
+    pub warnings: Vec<String>,
+}
+
+/// Where Entra reaches the bridge.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// What Entra is given as Tenant URL, without a slash at the end.
+    pub base_url: String,
+    /// The path of the base URL, without a slash at the end.
+    pub base_path: String,
+}
+
+/// How the directory is reached.
+#[derive(Clone, Debug)]
+pub struct Ldap {
+    /// Tried in order.
+    pub urls: Vec<String>,
+    /// Whether an `ldap://` connection turns to TLS.
+    pub start_tls: bool,
+    /// Certificates to trust beside the system's, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Whether the server's certificate is not verified.
+    pub insecure_skip_tls_verify: bool,
+    /// As whom to bind.
+    pub bind_dn: Dn,
+    /// The password.
+    pub bind_password: SecretString,
+    /// How many connections.
+    pub connections: usize,
+    /// How long an operation may take.
+    pub timeout: Duration,
+    /// What identifies an entry.
+    pub anchor: AttributeName,
+}
+
+/// What clients may do with a kind of resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Actions {
+    /// POST.
+    pub create: bool,
+    /// PUT and PATCH, disabling included.
+    pub update: bool,
+    /// DELETE.
+    pub delete: bool,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// A level, or directives such as `info,scimbridge=debug`.
+    pub level: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Collects problems while settings are checked.
+pub(super) struct Checker {
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Checker {
+    pub(super) fn problem(&mut self, key: impl Into<String>, detail: impl Into<String>) {
+        self.problems.push(Problem::new(key, detail));
+    }
+
+    /// A value that stands in for one that could not be read; the problem keeps it from being used.
+    pub(super) fn or_problem<T: Default>(&mut self, key: &str, outcome: Result<T, String>) -> T {
+        outcome.unwrap_or_else(|detail| {
+            self.problem(key, detail);
+            T::default()
+        })
+    }
+
+    pub(super) fn dn(&mut self, key: &str, text: &str) -> Dn {
+        let parsed = text.parse::<Dn>().map_err(|error| error.to_string());
+        let parsed = match parsed {
+            Ok(dn) if dn.rdn().is_none() => Err("is required: the DN of an entry in the directory".to_owned()),
+            other => other,
+        };
+        self.or_problem(key, parsed)
+    }
+
+    pub(super) fn attribute(&mut self, key: &str, text: &str) -> AttributeName {
+        AttributeName::parse(text).unwrap_or_else(|| {
+            self.problem(key, format!("{text:?} is not the name of an LDAP attribute"));
+            AttributeName::of("cn")
+        })
+    }
+
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, text: &str, choices: &[(&str, T)], otherwise: T) -> T {
+        if let Some((_, chosen)) = choices.iter().find(|(name, _)| *name == text) {
+            return *chosen;
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        self.problem(key, format!("{text:?} is not one of {}", names.join(", ")));
+        otherwise
+    }
+
+    /// A key whose feature this version does not have, set to something that would need it.
+    pub(super) fn later(&mut self, key: impl Into<String>, what: &str) {
+        self.problem(key, format!("{what} is not supported by this version; remove the key"));
+    }
+
+    fn secret(&mut self, key: &str, text: Option<String>, file: Option<String>) -> Option<SecretString> {
+        match (text, file) {
+            (Some(_), Some(_)) => {
+                self.problem(key, format!("both {key} and {key}_file are set; remove one"));
+                None
+            }
+            (Some(text), None) => Some(SecretString::from(text)),
+            (None, Some(file)) => match std::fs::read_to_string(&file) {
+                // Editors and `echo` end a file with a newline that is not part of the secret.
+                Ok(text) => Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Err(error) => {
+                    self.problem(format!("{key}_file"), format!("cannot read {file}: {error}"));
+                    None
+                }
+            },
+            (None, None) => None,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn check(raw: raw::Raw) -> Result<Settings, Vec<Problem>> {
+        let mut checker = Checker { problems: Vec::new() };
+        let raw::Raw { server, auth, store, ldap, users, groups, reconcile, log } = raw;
+        check_reconcile(&mut checker, &reconcile);
+        let user_actions = Actions { create: users.create, update: users.update, delete: users.delete };
+        let group_actions = Actions { create: groups.create, update: groups.update, delete: groups.delete };
+        let settings = Settings {
+            server: check_server(&mut checker, server),
+            extra_token: checker.secret("auth.token", auth.token, auth.token_file),
+            store_url: check_store(&mut checker, store),
+            ldap: check_ldap(&mut checker, ldap),
+            users: map::users(&mut checker, users),
+            user_actions,
+            groups: groups.enabled.then(|| map::groups(&mut checker, groups)),
+            group_actions,
+            log: check_log(&mut checker, log),
+            warnings: Vec::new(),
+        };
+        if checker.problems.is_empty() { Ok(settings.with_warnings(&reconcile)) } else { Err(checker.problems) }
+    }
+
+    fn with_warnings(mut self, reconcile: &raw::Reconcile) -> Settings {
+        let plain = |url: &&String| url.starts_with("ldap://") && !is_loopback(url);
+        if let Some(url) = self.ldap.urls.iter().find(plain)
+            && !self.ldap.start_tls
+        {
+            self.warnings.push(format!("the bind password goes to {url} in clear: use ldaps:// or ldap.start_tls"));
+        }
+        if self.ldap.insecure_skip_tls_verify {
+            self.warnings
+                .push("ldap.insecure_skip_tls_verify: anybody on the way can pose as the directory".to_owned());
+        }
+        if !self.users.lock_inactive {
+            self.warnings.push("users.disable.lock is off: users whom Entra disables can still log in".to_owned());
+        }
+        if !reconcile.schedule.is_empty() {
+            self.warnings.push(
+                "reconcile.schedule has no effect in this version: changes made in the directory by hand are not repaired"
+                    .to_owned(),
+            );
+        }
+        self
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    host == "localhost" || host.starts_with("127.") || host == "[::1]"
+}
+
+fn check_server(checker: &mut Checker, server: raw::Server) -> Server {
+    let listen = server.listen.parse().unwrap_or_else(|_| {
+        checker
+            .problem("server.listen", format!("{:?} is not an address and port such as 127.0.0.1:8080", server.listen));
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    });
+    for (key, file) in [("server.tls_cert_file", &server.tls_cert_file), ("server.tls_key_file", &server.tls_key_file)]
+    {
+        if file.is_some() {
+            checker.later(key, "TLS in scimbridge itself");
+        }
+    }
+    let base_url = server.base_url.trim_end_matches('/').to_owned();
+    let base_path = match url::Url::parse(&base_url) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.query().is_none() && url.fragment().is_none() => {
+            url.path().trim_end_matches('/').to_owned()
+        }
+        _ => {
+            checker.problem("server.base_url", format!("{base_url:?} is not an http or https URL without a query"));
+            String::new()
+        }
+    };
+    Server { listen, base_url, base_path }
+}
+
+fn check_store(checker: &mut Checker, store: raw::Store) -> String {
+    if store.url.starts_with("postgres:") || store.url.starts_with("postgresql:") {
+        checker.later("store.url", "PostgreSQL");
+    } else if !store.url.starts_with("sqlite:") {
+        checker.problem("store.url", format!("{:?} is not a sqlite:// URL", store.url));
+    }
+    store.url
+}
+
+fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
+    if ldap.urls.is_empty() {
+        checker.problem("ldap.urls", "is empty: at least one directory server is needed");
+    }
+    for url in &ldap.urls {
+        let scheme = url::Url::parse(url).map(|url| url.scheme().to_owned()).unwrap_or_default();
+        if !["ldap", "ldaps", "ldapi"].contains(&scheme.as_str()) {
+            checker.problem("ldap.urls", format!("{url:?} is not an ldap://, ldaps:// or ldapi:// URL"));
+        }
+    }
+    checker.choice("ldap.transactions", &ldap.transactions, &[("auto", ()), ("off", ())], ());
+    if ldap.connections == 0 {
+        checker.problem("ldap.connections", "must be at least 1");
+    }
+    let bind_dn = checker.dn("ldap.bind_dn", &ldap.bind_dn);
+    let bind_password = checker.secret("ldap.bind_password", ldap.bind_password, ldap.bind_password_file);
+    if bind_password.is_none() && !checker.problems.iter().any(|problem| problem.key.starts_with("ldap.bind_password"))
+    {
+        // A bind with a DN and no password succeeds anonymously (RFC 4513 §5.1.2).
+        checker.problem("ldap.bind_password", "is required (or ldap.bind_password_file)");
+    }
+    let timeout =
+        humantime::parse_duration(&ldap.timeout).map_err(|error| format!("{:?}: {error}; write 10s", ldap.timeout));
+    let timeout = checker.or_problem("ldap.timeout", timeout);
+    let ca_pem = ldap.ca_file.and_then(|file| match std::fs::read(Path::new(&file)) {
+        Ok(pem) => Some(pem),
+        Err(error) => {
+            checker.problem("ldap.ca_file", format!("cannot read {file}: {error}"));
+            None
+        }
+    });
+    Ldap {
+        anchor: checker.attribute("ldap.anchor", &ldap.anchor),
+        urls: ldap.urls,
+        start_tls: ldap.start_tls,
+        ca_pem,
+        insecure_skip_tls_verify: ldap.insecure_skip_tls_verify,
+        bind_dn,
+        bind_password: bind_password.unwrap_or_default(),
+        connections: ldap.connections,
+        timeout,
+    }
+}
+
+fn check_reconcile(checker: &mut Checker, reconcile: &raw::Reconcile) {
+    for (key, limit) in
+        [("reconcile.max_deletes", &reconcile.max_deletes), ("reconcile.max_disables", &reconcile.max_disables)]
+    {
+        let number = limit.strip_suffix('%').unwrap_or(limit).trim();
+        if number.parse::<u32>().is_err() {
+            checker.problem(key, format!("{limit:?} is neither a number nor a percentage such as 5%"));
+        }
+    }
+}
+
+fn check_log(checker: &mut Checker, log: raw::Log) -> Log {
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let format = checker.choice("log.format", &log.format, &formats, LogFormat::Text);
+    if log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        checker.problem(
+            "log.level",
+            format!("{:?} is not a level such as info, or a list such as info,scimbridge=debug", log.level),
+        );
+    }
+    Log { format, level: log.level }
+}

@@ -1,0 +1,18 @@
+//! The LDAP language: names, values, entries and changes of a directory (RFC 4510 ff.).
+//!
+//! Not a client: nothing here opens a connection, reads a clock or logs. Invariant: a DN is a [`Dn`]
+//! and an attribute name an [`AttributeName`] from the edge on; nobody joins or splits strings.
+
+pub mod attribute;
+pub mod change;
+pub mod dn;
+pub mod entry;
+pub mod flavor;
+pub mod schema;
+
+pub use attribute::{AttributeName, Matching, Value};
+pub use change::{Action, Change, Modification, Tolerance};
+pub use dn::{Dn, Rdn};
+pub use entry::{Anchor, Attributes, DesiredAttribute, DesiredEntry, Entry, Link, Naming, Ownership};
+pub use flavor::Flavor;
+pub use schema::Schema;

@@ -1,0 +1,195 @@
+//! What the server's subschema says of attributes and object classes (RFC 4512 §4.1).
+//!
+//! Only what decisions need: equality rules, and which attributes classes demand and allow. A
+//! definition that cannot be read is left out, and its names are then unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::attribute::{AttributeName, Matching, Value};
+
+/// The server's schema, by lower-case name.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    attributes: BTreeMap<String, AttributeType>,
+    classes: BTreeMap<String, ObjectClass>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct AttributeType {
+    superior: Option<String>,
+    equality: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct ObjectClass {
+    superiors: Vec<String>,
+    must: BTreeSet<String>,
+    may: BTreeSet<String>,
+}
+
+impl Schema {
+    /// Reads the values of `attributeTypes` and `objectClasses` of a subschema entry.
+    pub fn parse(attribute_types: &[Value], object_classes: &[Value]) -> Schema {
+        let mut schema = Schema::default();
+        for definition in attribute_types.iter().filter_map(Value::as_str).map(Definition::parse) {
+            let attribute = AttributeType {
+                superior: definition.words("SUP").into_iter().next(),
+                equality: definition.words("EQUALITY").into_iter().next(),
+            };
+            for name in definition.names() {
+                schema.attributes.insert(name, attribute.clone());
+            }
+        }
+        for definition in object_classes.iter().filter_map(Value::as_str).map(Definition::parse) {
+            let class = ObjectClass {
+                superiors: definition.words("SUP"),
+                must: definition.words("MUST").into_iter().collect(),
+                may: definition.words("MAY").into_iter().collect(),
+            };
+            for name in definition.names() {
+                schema.classes.insert(name, class.clone());
+            }
+        }
+        schema
+    }
+
+    /// The equality rule of an attribute. `None`: it has none, so its values cannot be named one by
+    /// one. An attribute that the schema does not know is taken for a directory string.
+    pub fn matching(&self, attribute: &AttributeName) -> Option<Matching> {
+        let folded = attribute.folded();
+        let mut name = folded.split(';').next().unwrap_or_default().to_owned();
+        // A chain of superiors longer than this is a loop.
+        for _ in 0..16 {
+            let Some(known) = self.attributes.get(&name) else {
+                return Some(Matching::CaseIgnore);
+            };
+            if let Some(rule) = &known.equality {
+                return Some(matching_named(rule));
+            }
+            name = known.superior.clone()?;
+        }
+        None
+    }
+
+    /// Whether an entry of these classes must hold the attribute.
+    pub fn demands(&self, classes: &[Value], attribute: &AttributeName) -> bool {
+        self.any_class(classes, |class| class.must.contains(&attribute.folded()))
+    }
+
+    /// Whether an entry of these classes may hold the attribute.
+    pub fn allows(&self, classes: &[Value], attribute: &AttributeName) -> bool {
+        let name = attribute.folded();
+        self.any_class(classes, |class| class.must.contains(&name) || class.may.contains(&name))
+    }
+
+    fn any_class(&self, classes: &[Value], holds: impl Fn(&ObjectClass) -> bool) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut waiting: Vec<String> = classes.iter().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect();
+        while let Some(name) = waiting.pop() {
+            if let Some(class) = self.classes.get(&name).filter(|_| seen.insert(name)) {
+                if holds(class) {
+                    return true;
+                }
+                waiting.extend(class.superiors.iter().cloned());
+            }
+        }
+        false
+    }
+}
+
+fn matching_named(rule: &str) -> Matching {
+    match rule {
+        "caseexactmatch" | "caseexactia5match" => Matching::CaseExact,
+        "telephonenumbermatch" => Matching::Telephone,
+        "distinguishednamematch" => Matching::DistinguishedName,
+        rule if rule.starts_with("caseignore") => Matching::CaseIgnore,
+        "objectidentifiermatch" | "booleanmatch" => Matching::CaseIgnore,
+        _ => Matching::Octets,
+    }
+}
+
+/// The tokens of a definition such as `( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )`.
+struct Definition(Vec<String>);
+
+impl Definition {
+    fn parse(text: &str) -> Definition {
+        let mut tokens = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let length = match first {
+                '\'' => rest.match_indices('\'').nth(1).map_or(rest.len(), |(end, _)| end + 1),
+                '(' | ')' | '$' => 1,
+                c if c.is_whitespace() => c.len_utf8(),
+                _ => rest.find(|c: char| c.is_whitespace() || "()$'".contains(c)).unwrap_or(rest.len()),
+            };
+            let (token, after) = rest.split_at(length);
+            if !token.trim().is_empty() {
+                tokens.push(token.to_owned());
+            }
+            rest = after;
+        }
+        Definition(tokens)
+    }
+
+    /// The NAMEs and the OID, in lower case.
+    fn names(&self) -> Vec<String> {
+        let mut names = self.words("NAME");
+        names.extend(self.0.get(1).map(|oid| oid.to_ascii_lowercase()));
+        names
+    }
+
+    /// The word after `keyword`, or the words of the list after it, in lower case without quotes.
+    fn words(&self, keyword: &str) -> Vec<String> {
+        let clean = |token: &String| token.trim_matches('\'').to_ascii_lowercase();
+        let mut after = self.0.iter().skip_while(|token| *token != keyword).skip(1);
+        match after.next() {
+            Some(open) if open == "(" => {
+                after.take_while(|token| *token != ")").filter(|token| *token != "$").map(clean).collect()
+            }
+            Some(word) => vec![clean(word)],
+            None => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        let attributes = [
+            "( 2.5.4.41 NAME 'name' DESC 'RFC4519: a (common) supertype' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15{32768} )",
+            "( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )",
+            "( 2.5.4.20 NAME 'telephoneNumber' EQUALITY telephoneNumberMatch )",
+            "( 2.5.4.23 NAME ( 'facsimileTelephoneNumber' 'fax' ) SYNTAX 1.3.6.1.4.1.1466.115.121.1.22 )",
+            "( 2.5.4.31 NAME 'member' SUP distinguishedName )",
+            "( 2.5.4.49 NAME 'distinguishedName' EQUALITY distinguishedNameMatch )",
+        ];
+        let classes = [
+            "( 2.5.6.0 NAME 'top' ABSTRACT MUST objectClass )",
+            "( 2.5.6.9 NAME 'groupOfNames' SUP top STRUCTURAL MUST ( member $ cn ) MAY ( businessCategory $ ou $ o $ description ) )",
+        ];
+        Schema::parse(&attributes.map(Value::from), &classes.map(Value::from))
+    }
+
+    #[test]
+    fn equality_comes_from_the_superior_where_the_attribute_has_none() {
+        let rule = |name| schema().matching(&AttributeName::of(name));
+        assert_eq!(rule("cn"), Some(Matching::CaseIgnore));
+        assert_eq!(rule("CommonName;lang-en"), Some(Matching::CaseIgnore));
+        assert_eq!(rule("member"), Some(Matching::DistinguishedName));
+        assert_eq!(rule("telephoneNumber"), Some(Matching::Telephone));
+        assert_eq!(rule("fax"), None);
+        assert_eq!(rule("unheardOf"), Some(Matching::CaseIgnore));
+    }
+
+    #[test]
+    fn classes_demand_and_allow_with_their_superiors() {
+        let classes = [Value::from("groupofnames")];
+        assert!(schema().demands(&classes, &AttributeName::of("member")));
+        assert!(schema().demands(&classes, &AttributeName::of("objectClass")));
+        assert!(!schema().demands(&classes, &AttributeName::of("ou")));
+        assert!(schema().allows(&classes, &AttributeName::of("ou")));
+        assert!(!schema().allows(&classes, &AttributeName::of("mail")));
+    }
+}

@@ -1,0 +1,32 @@
+//! Who may ask: whoever holds a token.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{Failure, Service};
+use crate::store::token_hash;
+
+/// Lets a request through that carries a known bearer token (RFC 6750 §2.1); the same answer for every
+/// other one, on every path.
+pub(super) async fn require_token(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token =
+        header.and_then(|header| header.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, token)) = token else {
+        return Failure::Unauthorized.into_response();
+    };
+    // Hashes are compared, so that how long a comparison takes says nothing of the token.
+    let hash = token_hash(token.trim());
+    if service.extra_token_hash.as_ref() == Some(&hash) {
+        return next.run(request).await;
+    }
+    match service.store.token_named(&hash).await {
+        Ok(Some(_)) => next.run(request).await,
+        Ok(None) => Failure::Unauthorized.into_response(),
+        Err(error) => Failure::Read(error).into_response(),
+    }
+}

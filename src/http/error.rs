@@ -1,0 +1,173 @@
+//! Failures as answers: whose fault it is decides the status.
+//!
+//! | fault | status |
+//! | --- | --- |
+//! | the client's | 400, 401, 404, 405, 413 |
+//! | the resource's: the directory will not hold it | 400, 409 |
+//! | the directory's: away, busy, slow | 503 with `Retry-After` |
+//! | the operator's, or ours | 500 |
+//!
+//! Never 401 or 403 but for the token: Entra would put the whole job into quarantine for one entry.
+
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use crate::scim::{self, Kind, ResourceId, ScimType, error};
+use crate::settle::{self, Verdict};
+use crate::store;
+
+/// The media type of every answer (RFC 7644 §8.1).
+const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
+/// Seconds after which a client may try again what a passing failure kept from being done.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("10");
+
+/// A request that is not answered as asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// No token, or one that is not known.
+    Unauthorized,
+    /// There is nothing at that path.
+    NoSuchPath(String),
+    /// There is no such resource.
+    NoSuchResource(Kind, ResourceId),
+    /// The path does not take that method.
+    WrongMethod(Method),
+    /// The operator has switched the action off.
+    SwitchedOff {
+        /// The setting that says so.
+        setting: String,
+        /// The methods that the path still takes.
+        allow: String,
+    },
+    /// The body is too large.
+    TooLarge,
+    /// The request is wrong.
+    Scim(scim::Error),
+    /// A write did not succeed.
+    Write(settle::Error),
+    /// A read did not succeed.
+    Read(store::Error),
+    /// The service is about to end.
+    Stopping,
+    /// A defect of ours.
+    Internal,
+}
+
+impl From<scim::Error> for Failure {
+    fn from(error: scim::Error) -> Failure {
+        Failure::Scim(error)
+    }
+}
+
+impl From<settle::Error> for Failure {
+    fn from(error: settle::Error) -> Failure {
+        Failure::Write(error)
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Failure {
+        Failure::Read(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let answer = self.answer();
+        if answer.status.is_server_error() {
+            // Here the failure is handled, so here it is logged, with all its causes.
+            match &self {
+                Failure::Write(error) => log(answer.status, error),
+                Failure::Read(error) => log(answer.status, error),
+                _ => tracing::error!(status = answer.status.as_u16(), "request failed"),
+            }
+        } else if let Failure::Write(_) | Failure::Scim(_) = &self {
+            tracing::info!(status = answer.status.as_u16(), detail = %answer.detail, "request refused");
+        }
+        let body = error::body(answer.status.as_u16(), answer.scim_type, &answer.detail);
+        let mut response = (answer.status, Scim(body)).into_response();
+        response.headers_mut().extend(answer.header);
+        response
+    }
+}
+
+fn log(status: StatusCode, error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(status = status.as_u16(), error, "request failed");
+}
+
+struct Answer {
+    status: StatusCode,
+    scim_type: Option<ScimType>,
+    detail: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Failure {
+    fn answer(&self) -> Answer {
+        let plain = |status, detail: String| Answer { status, scim_type: None, detail, header: None };
+        let later = |detail: String| Answer {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            scim_type: None,
+            detail,
+            header: Some((RETRY_AFTER, RETRY_SECONDS)),
+        };
+        match self {
+            Failure::Unauthorized => Answer {
+                status: StatusCode::UNAUTHORIZED,
+                scim_type: None,
+                detail: "a valid bearer token is needed; `scimbridge token create` makes one".to_owned(),
+                header: Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"scimbridge\""))),
+            },
+            Failure::NoSuchPath(path) => plain(StatusCode::NOT_FOUND, format!("there is nothing at {path}")),
+            Failure::NoSuchResource(kind, id) => plain(StatusCode::NOT_FOUND, format!("{kind} {id} not found")),
+            Failure::WrongMethod(method) => {
+                plain(StatusCode::METHOD_NOT_ALLOWED, format!("{method} cannot be used here"))
+            }
+            Failure::SwitchedOff { setting, allow } => Answer {
+                status: StatusCode::METHOD_NOT_ALLOWED,
+                scim_type: None,
+                detail: format!("the operator has switched this action off: {setting} = false"),
+                header: HeaderValue::from_str(allow).ok().map(|allow| (ALLOW, allow)),
+            },
+            Failure::TooLarge => {
+                let megabytes = super::request::LARGEST_BODY / 1024 / 1024;
+                plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {megabytes} MB"))
+            }
+            Failure::Scim(error) => refusal(error.scim_type, error.detail.clone()),
+            Failure::Stopping => later("the service is stopping; try again".to_owned()),
+            Failure::Internal | Failure::Read(_) => internal(),
+            Failure::Write(error) => match error.verdict() {
+                Verdict::Refused(error) => refusal(error.scim_type, error.detail),
+                Verdict::NotFound(id) => plain(StatusCode::NOT_FOUND, format!("resource {id} not found")),
+                Verdict::Later(detail) => later(detail),
+                Verdict::Operator(detail) => plain(StatusCode::INTERNAL_SERVER_ERROR, detail),
+                Verdict::Internal => internal(),
+            },
+        }
+    }
+}
+
+fn refusal(scim_type: ScimType, detail: String) -> Answer {
+    let status = if scim_type == ScimType::Uniqueness { StatusCode::CONFLICT } else { StatusCode::BAD_REQUEST };
+    Answer { status, scim_type: Some(scim_type), detail, header: None }
+}
+
+fn internal() -> Answer {
+    Answer {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        scim_type: None,
+        detail: "the service failed; its log says why, under the id in the X-Request-Id header".to_owned(),
+        header: None,
+    }
+}
+
+/// A body of SCIM JSON.
+pub(super) struct Scim(pub(super) Value);
+
+impl IntoResponse for Scim {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, SCIM_JSON)], self.0.to_string()).into_response()
+    }
+}

@@ -1,0 +1,154 @@
+//! What Entra can ask: the SCIM endpoints over HTTP.
+//!
+//! A handler parses, calls the bridge or reads the store, and answers; it never builds a change of the
+//! directory. Invariant: every answer is SCIM's, errors included, and none before the token was looked at.
+
+mod auth;
+mod discovery;
+mod error;
+mod request;
+mod request_line;
+mod resource;
+
+pub use error::Failure;
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use crate::scim::Kind;
+use crate::settle::Bridge;
+use crate::store::Store;
+
+/// What clients may do with a kind of resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowed {
+    /// POST.
+    pub create: bool,
+    /// PUT and PATCH.
+    pub update: bool,
+    /// DELETE.
+    pub delete: bool,
+}
+
+/// What the handlers need.
+pub struct Service {
+    /// The way to every write.
+    pub bridge: Bridge,
+    /// What is read.
+    pub store: Arc<dyn Store>,
+    /// What clients are told the service's address is.
+    pub base_url: String,
+    /// Its path, without a slash at the end.
+    pub base_path: String,
+    /// The hash of a token from outside the store.
+    pub extra_token_hash: Option<String>,
+    /// What may be done with users.
+    pub users: Allowed,
+    /// What may be done with groups; `None` when they are not offered.
+    pub groups: Option<Allowed>,
+    /// Writes under way: they go on when a client hangs up, and the service ends after them.
+    pub writes: TaskTracker,
+    /// Set once the service is to end.
+    pub stopping: CancellationToken,
+}
+
+impl Service {
+    /// What may be done with that kind of resource; `None` when it is not offered.
+    fn allowed(&self, kind: Kind) -> Option<Allowed> {
+        match kind {
+            Kind::User => Some(self.users),
+            Kind::Group => self.groups,
+        }
+    }
+
+    /// The kinds that are offered.
+    fn kinds(&self) -> Vec<Kind> {
+        [Kind::User, Kind::Group].into_iter().filter(|kind| self.allowed(*kind).is_some()).collect()
+    }
+}
+
+/// Answers requests until the service is to end, and those then under way to their end.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(listener: TcpListener, service: Arc<Service>) -> io::Result<()> {
+    let stopping = service.stopping.clone();
+    let writes = service.writes.clone();
+    let app = tower::util::MapRequest::new(router(service), request::with_plain_path);
+    let app = axum::ServiceExt::<Request>::into_make_service(app);
+    let listener = request_line::Tolerant(listener);
+    axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()).await?;
+    writes.close();
+    writes.wait().await;
+    Ok(())
+}
+
+fn router(service: Arc<Service>) -> Router {
+    let mut scim = Router::new()
+        .route("/ServiceProviderConfig", get(discovery::service_provider_config))
+        .route("/ResourceTypes", get(discovery::resource_types))
+        .route("/ResourceTypes/{id}", get(discovery::resource_type))
+        .route("/Schemas", get(discovery::schemas))
+        .route("/Schemas/{id}", get(discovery::schema));
+    for kind in service.kinds() {
+        scim = scim.merge(resource::routes(kind));
+    }
+    let base = if service.base_path.is_empty() {
+        Router::new().merge(scim)
+    } else {
+        Router::new().nest(&service.base_path, scim)
+    };
+    base.fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(service.clone(), auth::require_token))
+        .layer(middleware::from_fn_with_state(service.clone(), refuse_when_stopping))
+        .layer(CatchPanicLayer::custom(|_| Failure::Internal.into_response()))
+        .layer(middleware::from_fn(log_request))
+        .with_state(service)
+}
+
+async fn no_such_path(request: Request) -> Failure {
+    Failure::NoSuchPath(request.uri().path().to_owned())
+}
+
+async fn wrong_method(request: Request) -> Failure {
+    Failure::WrongMethod(request.method().clone())
+}
+
+async fn refuse_when_stopping(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    if service.stopping.is_cancelled() {
+        return Failure::Stopping.into_response();
+    }
+    next.run(request).await
+}
+
+/// One line per request: no query, which holds names, and no header, which holds the token.
+async fn log_request(request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let span = tracing::info_span!("request", request.id = %id);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let started = std::time::Instant::now();
+    async move {
+        let mut response = next.run(request).await;
+        let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+        let status = response.status().as_u16();
+        tracing::info!(%method, path, status, milliseconds = format!("{milliseconds:.1}"), "answered");
+        if let Ok(id) = id.parse() {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}

@@ -1,0 +1,93 @@
+//! Reading requests: paths with stray slashes, query strings, bodies.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Uri;
+use serde_json::Value;
+use tokio_stream::StreamExt as _;
+
+use super::Failure;
+use crate::scim::{self, Kind, Paging, Projection, ScimType};
+
+/// A body may be this large: some 60,000 members in one PATCH.
+pub(super) const LARGEST_BODY: usize = 8 * 1024 * 1024;
+/// Of a larger body so much is read and thrown away, so that the client hears the answer.
+const LARGEST_REFUSED_BODY: usize = 64 * 1024 * 1024;
+
+/// The request with `//` for `/` and no slash at the end: Tenant URLs are typed with and without one.
+pub(super) fn with_plain_path(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if path.contains("//") || path.len() > 1 && path.ends_with('/') {
+        let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("/{}{query}", words.join("/")).parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// The query of a read. Keys that SCIM does not know, such as `aadOptscim062020`, are ignored.
+#[derive(Debug, Default)]
+pub(super) struct Query {
+    pub(super) filter: Option<String>,
+    start_index: Option<String>,
+    count: Option<String>,
+    attributes: Option<String>,
+    excluded_attributes: Option<String>,
+}
+
+impl Query {
+    /// Decodes the query string once, as form data: `+` is a space.
+    pub(super) fn read(uri: &Uri) -> Query {
+        let mut query = Query::default();
+        for (key, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            let field = match key.to_ascii_lowercase().as_str() {
+                "filter" => &mut query.filter,
+                "startindex" => &mut query.start_index,
+                "count" => &mut query.count,
+                "attributes" => &mut query.attributes,
+                "excludedattributes" => &mut query.excluded_attributes,
+                _ => continue,
+            };
+            *field = Some(value.into_owned());
+        }
+        query
+    }
+
+    pub(super) fn paging(&self) -> Result<Paging, scim::Error> {
+        Paging::read(self.start_index.as_deref(), self.count.as_deref())
+    }
+
+    pub(super) fn projection(&self, kind: Kind) -> Result<Projection, scim::Error> {
+        Projection::read(kind, self.attributes.as_deref(), self.excluded_attributes.as_deref())
+    }
+
+    pub(super) fn names_attributes(&self) -> bool {
+        self.attributes.is_some() || self.excluded_attributes.is_some()
+    }
+}
+
+/// The body as JSON, whatever its media type is said to be.
+pub(super) async fn json(body: Body) -> Result<Value, Failure> {
+    let mut bytes = Vec::new();
+    let mut read: usize = 0;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk =
+            chunk.map_err(|_| Failure::Scim(scim::Error::new(ScimType::InvalidSyntax, "the body breaks off")))?;
+        read = read.saturating_add(chunk.len());
+        if read > LARGEST_REFUSED_BODY {
+            break;
+        }
+        if read <= LARGEST_BODY {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if read > LARGEST_BODY {
+        return Err(Failure::TooLarge);
+    }
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::Scim(scim::Error::new(ScimType::InvalidSyntax, format!("the body is not JSON: {error}")))
+    })
+}

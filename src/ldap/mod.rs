@@ -1,0 +1,313 @@
+//! The directory, read and changed. The only place that knows the `ldap3` crate.
+//!
+//! Not a decision maker: it carries out what it is told and says what the server answered. Invariants:
+//! the directory changes through [`Directory::apply`] alone, every operation ends within the timeout,
+//! and a search that was cut short is an error, never a shorter list.
+
+mod error;
+mod filter;
+mod pool;
+mod tls;
+
+pub use error::{Error, Kind};
+pub use filter::Filter;
+pub use pool::Settings;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use ldap3::controls::{ControlType, MakeCritical, PostRead, PostReadResp, RawControl};
+use ldap3::{LdapResult, Mod, ResultEntry, Scope, SearchEntry};
+use tokio::sync::Mutex;
+
+use crate::directory::flavor::{PERMISSIVE_MODIFY, ROOT_DSE_ATTRIBUTES};
+use crate::directory::{
+    Action, Anchor, AttributeName, Attributes, Change, Dn, Entry, Flavor, Modification, Schema, Tolerance, Value,
+};
+use pool::{Handle, Pool};
+
+/// What the server is and which schema it has, read once.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// What the server can do.
+    pub flavor: Flavor,
+    /// Its schema.
+    pub schema: Schema,
+}
+
+/// How far below its base a search looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The base entry alone.
+    Base,
+    /// The base and all below it.
+    Subtree,
+}
+
+/// A directory server, or several that stand in for each other.
+#[derive(Debug)]
+pub struct Directory {
+    pool: Pool,
+    anchor: AttributeName,
+    profile: Mutex<Option<Arc<Profile>>>,
+}
+
+impl Directory {
+    /// A directory that is connected to when it is first needed. `anchor` is the attribute that
+    /// identifies an entry for its whole life.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when the certificates to trust cannot be read.
+    pub fn new(settings: Settings, anchor: AttributeName) -> Result<Directory, Error> {
+        Ok(Directory { pool: Pool::new(settings)?, anchor, profile: Mutex::new(None) })
+    }
+
+    /// The attribute that identifies entries.
+    pub fn anchor(&self) -> &AttributeName {
+        &self.anchor
+    }
+
+    /// What the server is; asked once, when it first answers.
+    ///
+    /// # Errors
+    /// The directory is away, or does not show its root DSE.
+    pub async fn profile(&self) -> Result<Arc<Profile>, Error> {
+        let mut known = self.profile.lock().await;
+        if let Some(profile) = known.as_ref() {
+            return Ok(profile.clone());
+        }
+        let root = Dn::default();
+        let names = ROOT_DSE_ATTRIBUTES.map(AttributeName::of);
+        let root_dse = self.read(&root, &names).await?.ok_or(Error::NoRootDse)?;
+        let subschema = root_dse.values(&AttributeName::of("subschemaSubentry")).first().and_then(Value::as_str);
+        let subschema: Dn = match subschema.map(str::parse) {
+            Some(Ok(dn)) => dn,
+            _ => return Err(Error::NoRootDse),
+        };
+        let kinds = ["attributeTypes", "objectClasses"].map(AttributeName::of);
+        let filter = Filter::equal(AttributeName::of("objectClass"), "subschema");
+        let entries = self.search(&subschema, Depth::Base, &filter, &kinds).await?;
+        let [attributes, classes] = kinds;
+        let schema = entries
+            .first()
+            .map(|entry| Schema::parse(entry.values(&attributes), entry.values(&classes)))
+            .unwrap_or_default();
+        let profile = Arc::new(Profile { flavor: Flavor::of(&root_dse), schema });
+        *known = Some(profile.clone());
+        Ok(profile)
+    }
+
+    /// The entry of that name; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Directory::search`].
+    pub async fn read(&self, dn: &Dn, attributes: &[AttributeName]) -> Result<Option<Entry>, Error> {
+        let filter = Filter::Present(AttributeName::of("objectClass"));
+        match self.search(dn, Depth::Base, &filter, attributes).await {
+            Ok(entries) => Ok(entries.into_iter().next()),
+            Err(error) if error.is_no_such_object() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All entries that the filter selects, with the attributes asked for and the anchor.
+    ///
+    /// # Errors
+    /// The server's answer, [`Kind::Truncated`] when it did not show everything; or it is away.
+    pub async fn search(
+        &self,
+        base: &Dn,
+        depth: Depth,
+        filter: &Filter,
+        attributes: &[AttributeName],
+    ) -> Result<Vec<Entry>, Error> {
+        let mut wanted: Vec<&str> = attributes.iter().map(AttributeName::as_str).collect();
+        wanted.push(self.anchor.as_str());
+        let scope = match depth {
+            Depth::Base => Scope::Base,
+            Depth::Subtree => Scope::Subtree,
+        };
+        let (base_text, filter_text) = (base.to_string(), filter.to_string());
+        let mut handle = self.pool.handle().await?;
+        let found = handle.ldap().search(&base_text, scope, &filter_text, wanted).await;
+        let ldap3::SearchResult(entries, result) = handle.check("search", base, found)?;
+        succeed("search", base, result)?;
+        entries.into_iter().map(read_entry).collect()
+    }
+
+    /// Whether an entry holds a value, by the attribute's own rule; false when there is no such entry.
+    ///
+    /// # Errors
+    /// The server's answer, or it is away.
+    pub async fn holds(&self, dn: &Dn, attribute: &AttributeName, value: &Value) -> Result<bool, Error> {
+        const COMPARE_TRUE: u32 = 6;
+        let mut handle = self.pool.handle().await?;
+        let compared = handle.ldap().compare(&dn.to_string(), attribute.as_str(), value.as_bytes()).await;
+        let result = handle.check("compare", dn, compared)?.0;
+        // compareFalse, noSuchAttribute, noSuchObject (RFC 4511 §4.10).
+        match result.rc {
+            COMPARE_TRUE => Ok(true),
+            5 | 16 | 32 => Ok(false),
+            _ => Err(Error::answer("compare", dn, result)),
+        }
+    }
+
+    /// Carries out one change. Returns the anchor of an entry that was added.
+    ///
+    /// # Errors
+    /// The server's answer; nothing was changed then, except where a server without the permissive-modify
+    /// control refused one of several member values. Or the connection was lost, and then it is not
+    /// known whether the change was made: look.
+    pub async fn apply(&self, change: &Change) -> Result<Option<Anchor>, Error> {
+        match change {
+            Change::Add { dn, attributes } => self.add(dn, attributes).await.map(Some),
+            Change::Modify { dn, modifications, tolerance } => {
+                self.modify(dn, modifications, *tolerance).await.map(|()| None)
+            }
+            Change::Rename { dn, new_rdn } => {
+                let mut handle = self.pool.handle().await?;
+                let renamed = handle.ldap().modifydn(&dn.to_string(), &new_rdn.to_string(), true, None).await;
+                succeed("rename", dn, handle.check("rename", dn, renamed)?).map(|()| None)
+            }
+            Change::Delete { dn } => {
+                let mut handle = self.pool.handle().await?;
+                let deleted = handle.ldap().delete(&dn.to_string()).await;
+                succeed("delete", dn, handle.check("delete", dn, deleted)?).map(|()| None)
+            }
+        }
+    }
+
+    async fn add(&self, dn: &Dn, attributes: &Attributes) -> Result<Anchor, Error> {
+        let flavor = self.profile().await?.flavor;
+        let values: Vec<(Vec<u8>, HashSet<Vec<u8>>)> =
+            attributes.iter().map(|(name, values)| (name.as_str().as_bytes().to_vec(), bytes(values))).collect();
+        let mut handle = self.pool.handle().await?;
+        let ldap = handle.ldap();
+        if flavor.post_read {
+            // The anchor comes back with the add itself (RFC 4527 §3.2).
+            ldap.with_controls(PostRead::new(vec![self.anchor.as_str()]));
+        }
+        let added = ldap.add(&dn.to_string(), values).await;
+        let result = handle.check("add", dn, added)?;
+        let anchor = post_read_value(&result, &self.anchor);
+        succeed("add", dn, result)?;
+        match anchor {
+            Some(anchor) => Ok(Anchor(anchor)),
+            None => {
+                let entry = self.read(dn, &[]).await?;
+                entry
+                    .and_then(|entry| entry.anchor(&self.anchor))
+                    .ok_or_else(|| Error::NoAnchor { dn: dn.clone(), attribute: self.anchor.clone() })
+            }
+        }
+    }
+
+    async fn modify(&self, dn: &Dn, modifications: &[Modification], tolerance: Tolerance) -> Result<(), Error> {
+        let permissive = self.profile().await?.flavor.permissive_modify;
+        let control = (tolerance == Tolerance::AlreadySo && permissive).then_some(PermissiveModify);
+        let at_once = self.modify_once(dn, modifications, control).await;
+        match at_once {
+            Err(error) if tolerance == Tolerance::AlreadySo && !permissive && error.is_already_so() => {
+                self.modify_value_by_value(dn, modifications).await
+            }
+            other => other,
+        }
+    }
+
+    async fn modify_once(
+        &self,
+        dn: &Dn,
+        modifications: &[Modification],
+        control: Option<PermissiveModify>,
+    ) -> Result<(), Error> {
+        let mods = modifications.iter().map(as_mod).collect();
+        let mut handle = self.pool.handle().await?;
+        let ldap = handle.ldap();
+        if let Some(control) = control {
+            ldap.with_controls(control.critical());
+        }
+        let modified = ldap.modify(&dn.to_string(), mods).await;
+        succeed("modify", dn, handle.check("modify", dn, modified)?)
+    }
+
+    /// For servers without the permissive-modify control: additions first, so that a list that must not
+    /// be empty never is.
+    async fn modify_value_by_value(&self, dn: &Dn, modifications: &[Modification]) -> Result<(), Error> {
+        for wanted in [Action::Add, Action::Delete] {
+            for modification in modifications.iter().filter(|modification| modification.action == wanted) {
+                for value in &modification.values {
+                    let single = Modification { values: vec![value.clone()], ..modification.clone() };
+                    match self.modify_once(dn, &[single], None).await {
+                        Err(error) if error.is_already_so() => {}
+                        other => other?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes leave of the server.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// The permissive-modify control of Active Directory, which OpenLDAP has too.
+struct PermissiveModify;
+
+impl MakeCritical for PermissiveModify {}
+
+impl From<PermissiveModify> for RawControl {
+    fn from(_: PermissiveModify) -> RawControl {
+        RawControl { ctype: PERMISSIVE_MODIFY.to_owned(), crit: false, val: None }
+    }
+}
+
+fn bytes(values: &[Value]) -> HashSet<Vec<u8>> {
+    values.iter().map(|value| value.as_bytes().to_vec()).collect()
+}
+
+fn as_mod(modification: &Modification) -> Mod<Vec<u8>> {
+    let name = modification.attribute.as_str().as_bytes().to_vec();
+    let values = bytes(&modification.values);
+    match modification.action {
+        Action::Add => Mod::Add(name, values),
+        Action::Delete => Mod::Delete(name, values),
+        Action::Replace => Mod::Replace(name, values),
+    }
+}
+
+fn succeed(attempt: &'static str, dn: &Dn, result: LdapResult) -> Result<(), Error> {
+    if result.rc == 0 { Ok(()) } else { Err(Error::answer(attempt, dn, result)) }
+}
+
+fn post_read_value(result: &LdapResult, attribute: &AttributeName) -> Option<String> {
+    let control = result.ctrls.iter().find(|control| matches!(control.0, Some(ControlType::PostReadResp)))?;
+    let read = control.1.parse::<PostReadResp>();
+    let (_, values) = read.attrs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute.as_str()))?;
+    values.into_iter().next()
+}
+
+fn read_entry(found: ResultEntry) -> Result<Entry, Error> {
+    let found = SearchEntry::construct(found);
+    let dn: Dn = found.dn.parse().map_err(Error::UnreadableDn)?;
+    let texts = found.attrs.into_iter().map(|(name, values)| (name, values.into_iter().map(Value::from).collect()));
+    let binaries =
+        found.bin_attrs.into_iter().map(|(name, values)| (name, values.into_iter().map(Value::from).collect()));
+    let attributes: BTreeMap<AttributeName, Vec<Value>> = texts
+        .chain(binaries)
+        .filter_map(|(name, values): (String, Vec<Value>)| Some((AttributeName::parse(&name)?, values)))
+        .collect();
+    Ok(Entry { dn, attributes })
+}
+
+impl Handle {
+    /// Turns a failure of the connection into ours, and gives the connection up.
+    fn check<T>(&self, attempt: &'static str, dn: &Dn, outcome: ldap3::result::Result<T>) -> Result<T, Error> {
+        outcome.map_err(|source| {
+            self.give_up();
+            Error::Interrupted { attempt, dn: dn.clone(), source: Box::new(source) }
+        })
+    }
+}

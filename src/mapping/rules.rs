@@ -1,0 +1,143 @@
+//! The attribute map, as meant: checked types that `config` builds from what was written.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::References;
+use super::template::Template;
+use crate::directory::{AttributeName, Dn, Ownership, Value};
+use crate::scim::{AttributePath, Document, Error, ScimType};
+
+/// How users become entries.
+#[derive(Clone, Debug)]
+pub struct UserRules {
+    /// Below which entry users are created and looked for.
+    pub base_dn: Dn,
+    /// The classes that a user's entry has.
+    pub object_classes: Vec<Value>,
+    /// The attribute that names the entry.
+    pub rdn: AttributeName,
+    /// The attribute by which an existing entry is recognised as the user's.
+    pub match_attribute: AttributeName,
+    /// The map.
+    pub attributes: Vec<AttributeRule>,
+    /// Whether an inactive user is locked by the password policy.
+    pub lock_inactive: bool,
+}
+
+/// How groups become entries.
+#[derive(Clone, Debug)]
+pub struct GroupRules {
+    /// Below which entry groups are created and looked for.
+    pub base_dn: Dn,
+    /// The classes that a group's entry has.
+    pub object_classes: Vec<Value>,
+    /// The attribute that names the entry and holds the group's name, byte for byte.
+    pub rdn: AttributeName,
+    /// The attribute that lists the members' DNs.
+    pub member: AttributeName,
+    /// Stands in for "no members" where the class demands one.
+    pub placeholder: Dn,
+    /// What happens when a name differs from another only in case or spaces.
+    pub on_collision: OnCollision,
+    /// The second naming attribute of such an entry; `None`: the first of `ou`, `description`, `o`
+    /// that the classes allow.
+    pub distinguish_with: Option<AttributeName>,
+    /// The map.
+    pub attributes: Vec<AttributeRule>,
+}
+
+/// What happens when the directory cannot tell a new group's name from an existing one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCollision {
+    /// The new entry's name gets a second part.
+    Distinguish,
+    /// The request is refused.
+    Reject,
+}
+
+/// Where one LDAP attribute's values come from.
+#[derive(Clone, Debug)]
+pub struct AttributeRule {
+    /// The LDAP attribute.
+    pub ldap: AttributeName,
+    /// The source of its values.
+    pub source: Source,
+    /// The value when the source has none.
+    pub default: Option<String>,
+    /// Whether the source holds SCIM ids that become the DNs of those resources.
+    pub reference: bool,
+    /// Whose the attribute is.
+    pub ownership: Ownership,
+}
+
+/// A source of values.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// What a SCIM path leads to.
+    Scim(AttributePath),
+    /// A rendered template.
+    Template(Template),
+    /// The same for everybody.
+    Constant(Vec<String>),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Scim(path) => write!(f, "{path}"),
+            Source::Template(template) => write!(f, "the template {template}"),
+            Source::Constant(_) => f.write_str("a constant"),
+        }
+    }
+}
+
+impl AttributeRule {
+    /// The values for a document; the default if there are none.
+    pub(super) fn values(&self, document: &Document, references: &References) -> Result<Vec<Value>, Error> {
+        let mut texts = match &self.source {
+            Source::Scim(path) => path.texts(document),
+            Source::Template(template) => vec![template.render(document).map_err(|reason| {
+                let detail = format!("the template of the attribute {} failed: {reason}", self.ldap);
+                Error::new(ScimType::InvalidValue, detail)
+            })?],
+            Source::Constant(values) => values.clone(),
+        };
+        // A directory string cannot be empty (RFC 4517 §3.3.6): empty means none.
+        texts.retain(|text| !text.is_empty());
+        if self.reference {
+            // A resource that has no entry (yet) cannot be referred to.
+            return Ok(texts.iter().filter_map(|id| references.get(id)).map(Value::from).collect());
+        }
+        if texts.is_empty() {
+            texts.extend(self.default.clone());
+        }
+        Ok(texts.into_iter().map(Value::from).collect())
+    }
+
+    /// The SCIM ids in the document that the rule needs as references.
+    fn referenced(&self, document: &Document) -> Vec<String> {
+        match &self.source {
+            Source::Scim(path) if self.reference => path.texts(document),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The SCIM ids that the rules need as references.
+pub fn referenced(rules: &[AttributeRule], document: &Document) -> BTreeSet<String> {
+    rules.iter().flat_map(|rule| rule.referenced(document)).collect()
+}
+
+/// The SCIM paths of a map: what lookups are indexed by.
+pub fn paths(rules: &[AttributeRule]) -> impl Iterator<Item = AttributePath> + '_ {
+    rules.iter().filter_map(|rule| match &rule.source {
+        Source::Scim(path) => Some(path.clone()),
+        _ => None,
+    })
+}
+
+/// The LDAP attributes of a map, in its order.
+pub fn attribute_names(rules: &[AttributeRule]) -> impl Iterator<Item = AttributeName> + '_ {
+    rules.iter().map(|rule| rule.ldap.clone())
+}

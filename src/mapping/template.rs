@@ -1,0 +1,112 @@
+//! Value templates: minijinja over a resource's attributes.
+//!
+//! An undefined value is empty. The enterprise attributes and those of custom extensions stand beside
+//! the core ones, so that `{{ department }}` works without its URN.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::Value;
+
+use crate::scim::Document;
+
+const NAME: &str = "value";
+
+/// A template that compiled.
+#[derive(Clone)]
+pub struct Template {
+    source: String,
+    environment: Arc<Environment<'static>>,
+}
+
+impl Template {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// What is wrong with it and where, in one line.
+    pub fn compile(source: &str) -> Result<Template, String> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+        environment.add_filter("localpart", localpart);
+        environment.add_template_owned(NAME, source.to_owned()).map_err(|error| describe(&error))?;
+        Ok(Template { source: source.to_owned(), environment: Arc::new(environment) })
+    }
+
+    /// Renders the template for a resource.
+    ///
+    /// # Errors
+    /// What went wrong, in one line.
+    pub fn render(&self, document: &Document) -> Result<String, String> {
+        let template = self.environment.get_template(NAME).map_err(|error| describe(&error))?;
+        template.render(context(document)).map_err(|error| describe(&error))
+    }
+}
+
+/// `ada@contoso.com` without the `@` and what follows.
+fn localpart(text: String) -> String {
+    text.split('@').next().unwrap_or_default().to_owned()
+}
+
+fn context(document: &Document) -> minijinja::Value {
+    let mut context = Document::new();
+    for (name, value) in document {
+        match value {
+            Value::Object(extension) if name.contains(':') => context.extend(extension.clone()),
+            _ => {}
+        }
+    }
+    // Core attributes last: they win where an extension uses the same name.
+    context.extend(document.clone());
+    minijinja::value::Serde(context).into()
+}
+
+fn describe(error: &minijinja::Error) -> String {
+    let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{}{detail}", error.kind())
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.source)
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Template({:?})", self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(source: &str, expected: &str) {
+        let document = json!({
+            "userName": "Ada@contoso.com", "name": {"givenName": "Ada"}, "active": true,
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D"},
+        });
+        let template = Template::compile(source).unwrap();
+        assert_eq!(template.render(document.as_object().unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn renders_attributes_and_takes_undefined_for_empty() {
+        check("{{ displayName or name.formatted or userName }}", "Ada@contoso.com");
+        check("{{ name.givenName }} {{ name.familyName }}", "Ada ");
+        check("{{ nothing.at.all }}", "");
+        check("/home/{{ userName | localpart | lower }}", "/home/ada");
+        check("{{ department }}", "R&D");
+        check("plain", "plain");
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert!(Template::compile("{{ userName ").is_err());
+        let template = Template::compile("{{ userName | nosuchfilter }}").and_then(|t| t.render(&Document::new()));
+        assert!(template.unwrap_err().contains("nosuchfilter"));
+    }
+}

@@ -1,0 +1,135 @@
+//! The difference between an entry as desired and as observed.
+
+use super::{Plan, Reason};
+use crate::directory::flavor::LOCK_ATTRIBUTE;
+use crate::directory::{
+    Action, AttributeName, Attributes, Change, DesiredAttribute, DesiredEntry, Dn, Entry, Matching, Modification,
+    Naming, Ownership, Rdn, Schema, Tolerance, Value,
+};
+
+/// What makes the observed entry the desired one; a new entry where none was observed.
+///
+/// An observed entry stays below its parent, and keeps a name that is not made of the desired naming
+/// attribute: only the part of its name that the map speaks of is changed. `schema` tells which values
+/// the directory holds equal, and which attributes have no such rule.
+pub fn diff(desired: &DesiredEntry, observed: Option<&Entry>, schema: &Schema) -> Plan {
+    let mut plan = Plan::default();
+    let Some(observed) = observed else {
+        let attributes = distinct_attributes(desired.initial_attributes(), schema);
+        plan.push(Change::Add { dn: desired.dn(), attributes }, Reason::Missing);
+        return plan;
+    };
+    let mut present = observed.clone();
+    if let Some(new_rdn) = wanted_rdn(desired, &observed.dn) {
+        plan.push(Change::Rename { dn: observed.dn.clone(), new_rdn: new_rdn.clone() }, Reason::Renamed);
+        rename(&mut present, new_rdn, schema);
+    }
+    let modifications: Vec<Modification> =
+        desired.attributes.iter().flat_map(|(name, wanted)| modifications(name, wanted, &present, schema)).collect();
+    if !modifications.is_empty() {
+        let lock = AttributeName::of(LOCK_ATTRIBUTE);
+        let locks = modifications.iter().any(|change| change.attribute == lock && change.action == Action::Add);
+        let reason = if locks { Reason::Disabled } else { Reason::Differs };
+        plan.push(Change::Modify { dn: present.dn, modifications, tolerance: Tolerance::Exact }, reason);
+    }
+    plan
+}
+
+/// The new relative name, if the present one does not carry the desired naming value byte for byte.
+fn wanted_rdn(desired: &DesiredEntry, dn: &Dn) -> Option<Rdn> {
+    let (attribute, value) = desired.rdn.parts().first()?;
+    let present = dn.rdn()?;
+    let named = present.value(attribute)?;
+    if named == value {
+        return None;
+    }
+    match desired.naming {
+        Naming::Part => Some(present.with_value(attribute, value.clone())),
+        Naming::Whole => Some(desired.rdn.clone()),
+    }
+}
+
+/// What the directory makes of an entry when it is renamed and the old name's values go.
+fn rename(entry: &mut Entry, new_rdn: Rdn, schema: &Schema) {
+    let old_parts = entry.dn.rdn().map(|rdn| rdn.parts().to_vec()).unwrap_or_default();
+    for (name, value) in &old_parts {
+        if let Some(values) = entry.attributes.get_mut(name) {
+            values.retain(|present| !same(schema, name, present, value));
+        }
+    }
+    for (name, value) in new_rdn.parts() {
+        let values = entry.attributes.entry(name.clone()).or_default();
+        if !values.contains(value) {
+            values.push(value.clone());
+        }
+    }
+    entry.dn = entry.dn.parent().unwrap_or_default().child(new_rdn);
+}
+
+fn same(schema: &Schema, attribute: &AttributeName, left: &Value, right: &Value) -> bool {
+    schema.matching(attribute).unwrap_or(Matching::Octets).equal(left, right)
+}
+
+/// What an attribute needs to be as wanted.
+///
+/// Owned values are wanted byte for byte, so that a change of case alone arrives: the directory keeps
+/// what it is sent. DNs are the exception, which every server prints in its own way.
+fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry, schema: &Schema) -> Vec<Modification> {
+    let present = entry.values(name);
+    let rule = schema.matching(name);
+    let values = distinct(&wanted.values, rule);
+    let identical = |left: &Value, right: &Value| match rule {
+        Some(Matching::DistinguishedName) => Matching::DistinguishedName.equal(left, right),
+        _ => left == right,
+    };
+    let holds = |values: &[Value], value: &Value| values.iter().any(|other| identical(other, value));
+    let (surplus, lacking): (Vec<Value>, Vec<Value>) = match wanted.ownership {
+        Ownership::Initial => (Vec::new(), Vec::new()),
+        Ownership::Owned => (
+            present.iter().filter(|value| !holds(&values, value)).cloned().collect(),
+            values.iter().filter(|value| !holds(present, value)).cloned().collect(),
+        ),
+        Ownership::Shared => {
+            let equal = |left: &Value, right: &Value| rule.unwrap_or(Matching::Octets).equal(left, right);
+            (
+                present
+                    .iter()
+                    .filter(|value| wanted.unwanted.iter().any(|other| equal(other, value)))
+                    .cloned()
+                    .collect(),
+                values.iter().filter(|value| !present.iter().any(|other| equal(other, value))).cloned().collect(),
+            )
+        }
+    };
+    if surplus.is_empty() && lacking.is_empty() {
+        return Vec::new();
+    }
+    if rule.is_none() {
+        let kept = present.iter().filter(|value| !surplus.contains(value)).cloned();
+        let values = kept.chain(lacking).collect();
+        return vec![Modification { attribute: name.clone(), action: Action::Replace, values }];
+    }
+    let change = |action, values: Vec<Value>| {
+        (!values.is_empty()).then(|| Modification { attribute: name.clone(), action, values })
+    };
+    [change(Action::Delete, surplus), change(Action::Add, lacking)].into_iter().flatten().collect()
+}
+
+/// The values without those that the directory holds equal to an earlier one and would refuse.
+fn distinct(values: &[Value], rule: Option<Matching>) -> Vec<Value> {
+    let rule = rule.unwrap_or(Matching::Octets);
+    let mut kept: Vec<Value> = Vec::new();
+    for value in values {
+        if !kept.iter().any(|other| rule.equal(other, value)) {
+            kept.push(value.clone());
+        }
+    }
+    kept
+}
+
+fn distinct_attributes(attributes: Attributes, schema: &Schema) -> Attributes {
+    attributes.into_iter().map(|(name, values)| (name.clone(), distinct(&values, schema.matching(&name)))).collect()
+}
+
+#[cfg(test)]
+mod tests;

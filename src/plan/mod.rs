@@ -1,0 +1,76 @@
+//! Desired against observed: which changes make the directory agree. Pure.
+//!
+//! Not carried out here. Invariant: an empty plan is the definition of "in sync".
+
+pub mod diff;
+pub mod guard;
+pub mod members;
+
+pub use diff::diff;
+pub use guard::{Refusal, guard};
+pub use members::{MemberDelta, Placeholder, member_changes};
+
+use std::fmt;
+
+use crate::directory::Change;
+
+/// Ordered changes, each with its reason.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// What is done, in this order.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Whether the directory agrees already.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Adds a change.
+    pub fn push(&mut self, change: Change, reason: Reason) {
+        self.steps.push(Step { change, reason });
+    }
+}
+
+/// A change and why it is made. The reason is for people; nothing is decided by it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The change.
+    pub change: Change,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a change is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The entry is not there.
+    Missing,
+    /// An attribute is not as wanted.
+    Differs,
+    /// The entry has another name.
+    Renamed,
+    /// A user who must not log in is not locked.
+    Disabled,
+    /// The resource was deleted.
+    Tombstone,
+    /// Members joined or left.
+    Members,
+    /// The entry that a value refers to was renamed or deleted.
+    Reference,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Missing => "missing",
+            Reason::Differs => "differs",
+            Reason::Renamed => "renamed",
+            Reason::Disabled => "disabled",
+            Reason::Tombstone => "tombstone",
+            Reason::Members => "members",
+            Reason::Reference => "reference",
+        })
+    }
+}

@@ -1,0 +1,484 @@
+//! PATCH (RFC 7644 §3.5.2): read from the body, applied to a document.
+//!
+//! Not a write: the result is a new document and the changes of a member list, which is never read
+//! here. Invariant: operations apply in order, and a refused one leaves nothing applied.
+
+use scim_v2::filter::{AttrExp, CompValue, CompareOp, ValFilter};
+use serde_json::{Value, json};
+
+use super::error::{Error, ScimType};
+use super::filter::selects;
+use super::path::{AttributePath, Path, text_of};
+use super::quirks;
+use super::resource::{self, Document, Kind, ResourceId, clean_value};
+use super::schema::{self, Definition, Type};
+
+/// The kind of a PATCH operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// RFC 7644 §3.5.2.1.
+    Add,
+    /// RFC 7644 §3.5.2.3.
+    Replace,
+    /// RFC 7644 §3.5.2.2.
+    Remove,
+}
+
+/// A change of a group's member list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemberChange {
+    /// These become members.
+    Add(Vec<ResourceId>),
+    /// These are members no longer.
+    Remove(Vec<ResourceId>),
+    /// These and nobody else are members.
+    Replace(Vec<ResourceId>),
+}
+
+/// The operations of a PATCH request.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    kind: Kind,
+    operations: Vec<Operation>,
+}
+
+#[derive(Clone, Debug)]
+struct Operation {
+    op: Op,
+    target: Target,
+    value: Value,
+    /// How the client wrote it, for error messages.
+    named: String,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    /// The member list, or the members that a value filter names.
+    Members(Option<Vec<ResourceId>>),
+    Attribute(Path),
+}
+
+/// What applying a [`Patch`] comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patched {
+    /// The new document.
+    pub document: Document,
+    /// The changes of the member list, in order.
+    pub members: Vec<MemberChange>,
+}
+
+impl Patch {
+    /// Reads the body of a PATCH request.
+    ///
+    /// # Errors
+    /// `invalidSyntax` for a body that is no PatchOp, `invalidPath` for a path that cannot be read,
+    /// `mutability` for a path to what only the server writes, `noTarget` for a remove without path.
+    pub fn read(kind: Kind, body: &Value) -> Result<Patch, Error> {
+        let syntax = |detail: String| Error::new(ScimType::InvalidSyntax, detail);
+        let operations = body
+            .as_object()
+            .and_then(|body| resource::attribute(body, "Operations"))
+            .and_then(Value::as_array)
+            .ok_or_else(|| syntax("a PATCH body must be an object with an array named Operations".to_owned()))?;
+        let mut patch = Patch { kind, operations: Vec::new() };
+        for (index, operation) in operations.iter().enumerate() {
+            let field = |name: &str| operation.as_object().and_then(|operation| resource::attribute(operation, name));
+            let op = field("op")
+                .and_then(Value::as_str)
+                .and_then(quirks::operation)
+                .ok_or_else(|| syntax(format!("Operations[{index}]: op must be add, replace or remove")))?;
+            let value = field("value").cloned().unwrap_or(Value::Null);
+            match field("path") {
+                None | Some(Value::Null) => patch.push_pathless(index, op, value)?,
+                Some(Value::String(path)) if path.is_empty() => patch.push_pathless(index, op, value)?,
+                Some(Value::String(path)) => {
+                    patch.push(format!("Operations[{index}], path {path:?}"), op, path, value)?
+                }
+                Some(_) => return Err(syntax(format!("Operations[{index}]: path must be a text"))),
+            }
+        }
+        Ok(patch)
+    }
+
+    /// An operation without a path: each key of its value is a path of its own, dotted and URN keys
+    /// included, which is how Entra batches attributes; nested objects are the RFC's form.
+    fn push_pathless(&mut self, index: usize, op: Op, value: Value) -> Result<(), Error> {
+        if op == Op::Remove {
+            return Err(Error::new(ScimType::NoTarget, format!("Operations[{index}]: remove needs a path")));
+        }
+        let Value::Object(attributes) = value else {
+            let detail = format!("Operations[{index}]: without a path the value must be an object");
+            return Err(Error::new(ScimType::InvalidSyntax, detail));
+        };
+        for (path, value) in attributes {
+            if resource::is_reserved(&path) {
+                continue;
+            }
+            let named = format!("Operations[{index}], attribute {path:?}");
+            let is_urn = path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:"));
+            let known = schema::extension_attribute_of(&path).is_some();
+            if is_urn && value.is_object() && !known {
+                let target = Target::Attribute(Path::Extension(resource::canonical_urn(&path)));
+                self.operations.push(Operation { op, target, value, named });
+            } else {
+                self.push(named, op, &path, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, named: String, op: Op, path: &str, value: Value) -> Result<(), Error> {
+        let parsed = Path::parse(self.kind, path)?;
+        let target = match parsed {
+            Path::Attribute(path) if is_member_list(self.kind, &path) => Target::Members(selected_members(&path)?),
+            Path::Attribute(path) if path.extension.is_none() && resource::is_reserved(&path.name) => {
+                if path.name == "password" {
+                    // Never kept, and not ours to refuse: Entra sends one only when told to.
+                    return Ok(());
+                }
+                return Err(Error::new(
+                    ScimType::Mutability,
+                    format!("{named}: {path} is written by the server alone"),
+                ));
+            }
+            path => Target::Attribute(path),
+        };
+        self.operations.push(Operation { op, target, value, named });
+        Ok(())
+    }
+
+    /// Applies the operations to a document.
+    ///
+    /// # Errors
+    /// `invalidValue` for a value that does not fit, `noTarget` for a path that leads nowhere and from
+    /// which no new value can be made. The error names the operation.
+    pub fn apply(&self, document: &Document) -> Result<Patched, Error> {
+        let mut patched = Patched { document: document.clone(), members: Vec::new() };
+        for operation in &self.operations {
+            let place = |error: Error| Error::new(error.scim_type, format!("{}: {}", operation.named, error.detail));
+            match &operation.target {
+                Target::Members(selected) => {
+                    patched.members.extend(member_change(operation, selected.as_ref()).map_err(place)?);
+                }
+                Target::Attribute(Path::Extension(urn)) => {
+                    change_extension(&mut patched.document, self.kind, urn, operation).map_err(place)?;
+                }
+                Target::Attribute(Path::Attribute(path)) => {
+                    change_at(&mut patched.document, self.kind, path, operation.op, &operation.value).map_err(place)?;
+                }
+            }
+        }
+        resource::check_required(self.kind, &patched.document)?;
+        Ok(patched)
+    }
+}
+
+fn is_member_list(kind: Kind, path: &AttributePath) -> bool {
+    kind == Kind::Group && path.extension.is_none() && path.name == "members"
+}
+
+/// The ids that `members[value eq "U1"]` names; `None` for the whole list.
+fn selected_members(path: &AttributePath) -> Result<Option<Vec<ResourceId>>, Error> {
+    fn collect(filter: &ValFilter, ids: &mut Vec<ResourceId>) -> bool {
+        match filter {
+            ValFilter::Attr(AttrExp::Comparison(part, CompareOp::Eq, CompValue::Str(id))) => {
+                ids.push(ResourceId(id.clone()));
+                part.name.eq_ignore_ascii_case("value")
+            }
+            ValFilter::Or(all) => all.iter().all(|filter| collect(filter, ids)),
+            _ => false,
+        }
+    }
+    let Some(filter) = &path.filter else {
+        return Ok(None);
+    };
+    let mut ids = Vec::new();
+    if collect(filter, &mut ids) {
+        return Ok(Some(ids));
+    }
+    let detail = format!("{path}: members are chosen by value eq \"id\", joined by or");
+    Err(Error::new(ScimType::InvalidPath, detail))
+}
+
+fn member_change(operation: &Operation, selected: Option<&Vec<ResourceId>>) -> Result<Option<MemberChange>, Error> {
+    let named = quirks::member_ids(&operation.value)?;
+    Ok(match (operation.op, selected) {
+        (Op::Remove, Some(ids)) => Some(MemberChange::Remove(ids.clone())),
+        // Entra without the flag names the members to remove in the value; read to the letter of the
+        // RFC, that would empty the group (`fixtures/entra/members.json`).
+        (Op::Remove, None) if operation.value.is_null() => Some(MemberChange::Replace(Vec::new())),
+        (Op::Remove, None) => Some(MemberChange::Remove(named)),
+        (Op::Add | Op::Replace, Some(ids)) => Some(MemberChange::Add(ids.clone())),
+        (Op::Add, None) => Some(MemberChange::Add(named)),
+        (Op::Replace, None) => Some(MemberChange::Replace(named)),
+    })
+}
+
+fn change_extension(document: &mut Document, kind: Kind, urn: &str, operation: &Operation) -> Result<(), Error> {
+    let attributes = match (&operation.op, &operation.value) {
+        (Op::Remove, _) | (_, Value::Null) => {
+            remove(document, urn);
+            return Ok(());
+        }
+        (_, Value::Object(attributes)) => attributes,
+        _ => return Err(Error::new(ScimType::InvalidValue, "an extension must be an object")),
+    };
+    for (name, value) in attributes {
+        let path = AttributePath { extension: Some(urn.to_owned()), name: name.clone(), filter: None, sub: None };
+        change_at(document, kind, &path, operation.op, value)?;
+    }
+    Ok(())
+}
+
+/// One attribute of a document, in the extension that holds it.
+fn change_at(document: &mut Document, kind: Kind, path: &AttributePath, op: Op, value: &Value) -> Result<(), Error> {
+    let definition = schema::attribute(kind, path);
+    let Some(urn) = &path.extension else {
+        // Absent must never come to mean false, nor a removal to mean true: the state stays.
+        if path.name == "active" && (op == Op::Remove || quirks::without_nulls(value).is_none()) {
+            return Ok(());
+        }
+        return change(document, definition, path, op, value);
+    };
+    let key = key_of(document, urn);
+    let mut extension = match document.get(&key) {
+        Some(Value::Object(extension)) => extension.clone(),
+        _ => Document::new(),
+    };
+    change(&mut extension, definition, path, op, value)?;
+    if extension.is_empty() {
+        document.shift_remove(&key);
+    } else {
+        document.insert(key, Value::Object(extension));
+    }
+    Ok(())
+}
+
+/// The key under which a document holds the attribute, or the name given if it does not.
+fn key_of(document: &Document, name: &str) -> String {
+    let held = document.keys().find(|key| key.eq_ignore_ascii_case(name));
+    held.map_or(name, String::as_str).to_owned()
+}
+
+fn remove(document: &mut Document, name: &str) {
+    let key = key_of(document, name);
+    document.shift_remove(&key);
+}
+
+fn change(
+    container: &mut Document,
+    definition: Option<&Definition>,
+    path: &AttributePath,
+    op: Op,
+    value: &Value,
+) -> Result<(), Error> {
+    let key = key_of(container, &path.name);
+    let present = container.get(&key);
+    let multi_valued = match definition {
+        Some(definition) => definition.multi_valued,
+        None => path.filter.is_some() || present.is_some_and(Value::is_array),
+    };
+    let complex = definition.is_some_and(|definition| definition.kind == Type::Complex);
+    let next = if multi_valued || path.filter.is_some() {
+        let elements = match present {
+            Some(Value::Array(elements)) => elements.clone(),
+            Some(single) => vec![single.clone()],
+            None => Vec::new(),
+        };
+        let elements = change_elements(elements, definition, path, op, value)?;
+        // A value filter on a single-valued attribute, `manager[value eq "U2"]`, is Entra's.
+        if multi_valued {
+            (!elements.is_empty()).then_some(Value::Array(elements))
+        } else {
+            elements.into_iter().last()
+        }
+    } else if let Some(sub) = &path.sub {
+        let part = AttributePath { extension: None, name: sub.clone(), filter: None, sub: None };
+        let mut parts = present.and_then(Value::as_object).cloned().unwrap_or_default();
+        change(&mut parts, definition.and_then(|definition| definition.sub_attribute(sub)), &part, op, value)?;
+        (!parts.is_empty()).then_some(Value::Object(parts))
+    } else if op == Op::Remove {
+        remains_after_removal(present, value)
+    } else if let (true, Value::Object(parts)) = (complex, value) {
+        // RFC 7644 §3.5.2.3: sub-attributes that the value does not name stay as they are.
+        let mut merged = present.and_then(Value::as_object).cloned().unwrap_or_default();
+        for (sub, value) in parts {
+            let sub_definition = definition.and_then(|definition| definition.sub_attribute(sub));
+            let name = resource::canonical_name(sub_definition, sub);
+            change(
+                &mut merged,
+                sub_definition,
+                &AttributePath { extension: None, name, filter: None, sub: None },
+                op,
+                value,
+            )?;
+        }
+        (!merged.is_empty()).then_some(Value::Object(merged))
+    } else {
+        clean_value(definition, &path.to_string(), value)?
+    };
+    match next {
+        Some(value) => _ = container.insert(key, value),
+        None => _ = container.shift_remove(&key),
+    }
+    Ok(())
+}
+
+/// A remove that names a value, `"value": [{"value": "U2"}]`, takes away that value and no other.
+fn remains_after_removal(present: Option<&Value>, named: &Value) -> Option<Value> {
+    let present = present?;
+    let named = named_texts(named);
+    let spared = !named.is_empty() && text_of(present).is_some_and(|text| !named.contains(&text));
+    spared.then(|| present.clone())
+}
+
+fn named_texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(elements) => elements.iter().filter_map(text_of).collect(),
+        single => text_of(single).into_iter().filter(|text| !text.is_empty()).collect(),
+    }
+}
+
+/// The values of a multi-valued attribute after the operation.
+fn change_elements(
+    mut elements: Vec<Value>,
+    definition: Option<&Definition>,
+    path: &AttributePath,
+    op: Op,
+    value: &Value,
+) -> Result<Vec<Value>, Error> {
+    let selected = |element: &Value| path.filter.as_ref().is_none_or(|filter| selects(filter, element));
+    let part_definition = path.sub.as_ref().map(|sub| definition.and_then(|definition| definition.sub_attribute(sub)));
+    let cleaned = match part_definition {
+        Some(part) => clean_value(part, &path.to_string(), value)?,
+        None => clean_value(definition, &path.to_string(), value)?,
+    };
+    let Some(cleaned) = cleaned.filter(|_| op != Op::Remove) else {
+        return Ok(without_selected(elements, path, &named_texts(value), selected));
+    };
+    let mut touched = Vec::new();
+    match (&path.filter, &path.sub) {
+        (None, None) => {
+            let named = if let Value::Array(named) = cleaned { named } else { vec![cleaned] };
+            if op == Op::Replace {
+                elements.clear();
+            }
+            for element in named {
+                if !elements.contains(&element) {
+                    touched.push(elements.len());
+                    elements.push(element);
+                }
+            }
+        }
+        _ => {
+            let matching = elements.iter().enumerate().filter(|(_, element)| selected(element));
+            touched.extend(matching.map(|(index, _)| index));
+            let part = match (&path.sub, cleaned) {
+                (Some(sub), value) => Document::from_iter([(sub.clone(), value)]),
+                (None, Value::Object(parts)) => parts,
+                (None, Value::Array(one)) => {
+                    one.into_iter().next().and_then(|one| one.as_object().cloned()).unwrap_or_default()
+                }
+                (None, scalar) => Document::from_iter([("value".to_owned(), scalar)]),
+            };
+            for index in &touched {
+                if let Some(element) = elements.get_mut(*index) {
+                    overlay(element, &part);
+                }
+            }
+            if touched.is_empty() {
+                let mut element = Value::Object(element_from_filter(path)?);
+                overlay(&mut element, &part);
+                if !elements.contains(&element) {
+                    touched.push(elements.len());
+                    elements.push(element);
+                }
+            }
+        }
+    }
+    keep_one_primary(&mut elements, &touched);
+    Ok(elements)
+}
+
+fn overlay(element: &mut Value, part: &Document) {
+    if let Value::Object(complex) = element {
+        complex.extend(part.clone());
+    } else if let Some(value) = part.get("value") {
+        *element = value.clone();
+    }
+}
+
+/// The new value that a path to a value that is not there describes: `emails[type eq "work"]` makes
+/// `{"type": "work"}`. The RFC would answer `noTarget`; Entra then repeats the request for ever.
+fn element_from_filter(path: &AttributePath) -> Result<Document, Error> {
+    fn collect(filter: &ValFilter, element: &mut Document) -> bool {
+        match filter {
+            ValFilter::Attr(AttrExp::Comparison(part, CompareOp::Eq, value)) => {
+                let value = match value {
+                    CompValue::Str(text) if part.name.eq_ignore_ascii_case("primary") => {
+                        json!(text.eq_ignore_ascii_case("true"))
+                    }
+                    CompValue::Str(text) => json!(text),
+                    CompValue::True => json!(true),
+                    CompValue::False => json!(false),
+                    CompValue::Number(number) => json!(number),
+                    CompValue::Null => return true,
+                };
+                element.insert(part.name.clone(), value);
+                true
+            }
+            ValFilter::And(all) => all.iter().all(|filter| collect(filter, element)),
+            _ => false,
+        }
+    }
+    let mut element = Document::new();
+    let describes = path.filter.as_ref().is_none_or(|filter| collect(filter, &mut element));
+    if describes { Ok(element) } else { Err(Error::new(ScimType::NoTarget, format!("{path} selects no value"))) }
+}
+
+fn without_selected(
+    elements: Vec<Value>,
+    path: &AttributePath,
+    named: &[String],
+    selected: impl Fn(&Value) -> bool,
+) -> Vec<Value> {
+    let remains = |mut element: Value| {
+        if !selected(&element) {
+            return Some(element);
+        }
+        match &path.sub {
+            // A remove that names values, `"value": [{"value": "x"}]`, takes away those and no others.
+            None => {
+                let spared = !named.is_empty() && text_of(&element).is_some_and(|text| !named.contains(&text));
+                spared.then_some(element)
+            }
+            Some(sub) => {
+                let parts = element.as_object_mut()?;
+                remove(parts, sub);
+                let says_something = parts.keys().any(|key| !["type", "primary", "display"].contains(&key.as_str()));
+                says_something.then_some(element)
+            }
+        }
+    };
+    elements.into_iter().filter_map(remains).collect()
+}
+
+/// RFC 7644 §3.5.2: when a value becomes primary, the one that was so before is so no longer.
+fn keep_one_primary(elements: &mut [Value], touched: &[usize]) {
+    let is_primary = |element: &Value| element.get("primary").and_then(Value::as_bool) == Some(true);
+    let newest = touched.iter().rev().find(|index| elements.get(**index).is_some_and(is_primary)).copied();
+    let Some(newest) = newest else {
+        return;
+    };
+    for (index, element) in elements.iter_mut().enumerate() {
+        if index != newest
+            && is_primary(element)
+            && let Some(complex) = element.as_object_mut()
+        {
+            complex.insert("primary".to_owned(), json!(false));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! PATCH, case by case: a document, the operations, what becomes of it.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const ENTERPRISE: &str = schema::ENTERPRISE_USER;
+
+fn apply(kind: Kind, document: &Value, operations: &Value) -> Result<Patched, Error> {
+    Patch::read(kind, &json!({ "Operations": operations }))?.apply(document.as_object().unwrap())
+}
+
+#[track_caller]
+fn check(document: Value, operations: Value, expected: Value) {
+    let mut document = document;
+    document["userName"] = json!("a");
+    let mut patched = Value::Object(apply(Kind::User, &document, &operations).unwrap().document);
+    patched.as_object_mut().unwrap().remove("userName");
+    assert_eq!(patched, expected);
+}
+
+#[track_caller]
+fn check_refused(operations: Value, scim_type: ScimType) {
+    let document = json!({"userName": "a", "emails": [{"type": "work", "value": "w"}]});
+    assert_eq!(apply(Kind::User, &document, &operations).unwrap_err().scim_type, scim_type);
+}
+
+#[test]
+fn single_values_are_set_and_cleared() {
+    check(json!({}), json!([{"op": "Add", "path": "Title", "value": "CTO"}]), json!({"title": "CTO"}));
+    check(json!({"title": "x"}), json!([{"op": "Replace", "path": "title", "value": "CTO"}]), json!({"title": "CTO"}));
+    for clearing in [
+        json!({"op": "Remove", "path": "title"}),
+        json!({"op": "replace", "path": "title", "value": ""}),
+        json!({"op": "replace", "value": {"title": null}}),
+    ] {
+        check(json!({"title": "x"}), json!([clearing]), json!({}));
+    }
+    check(
+        json!({}),
+        json!([{"op": "replace", "path": "title", "value": [{"$ref": null, "value": "CTO"}]}]),
+        json!({"title": "CTO"}),
+    );
+}
+
+#[test]
+fn booleans_come_in_every_spelling() {
+    for value in [json!(false), json!("False"), json!("false"), json!("FALSE")] {
+        check(
+            json!({"active": true}),
+            json!([{"op": "Replace", "path": "active", "value": value}]),
+            json!({"active": false}),
+        );
+        check(
+            json!({"active": true}),
+            json!([{"op": "replace", "value": {"active": value}}]),
+            json!({"active": false}),
+        );
+    }
+}
+
+#[test]
+fn a_missing_active_never_changes_who_may_log_in() {
+    for operation in
+        [json!({"op": "remove", "path": "active"}), json!({"op": "replace", "path": "active", "value": null})]
+    {
+        check(json!({"active": false}), json!([operation]), json!({"active": false}));
+    }
+}
+
+#[test]
+fn keys_without_a_path_are_paths() {
+    let operations = json!([{"op": "replace", "value": {
+        "displayName": "Ada King", "name.familyName": "King", "name": {"givenName": "Ada"},
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber": "4711",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D", "manager": "U2"},
+        "urn:ietf:params:scim:schemas:extension:Custom:2.0:User:Badge": "7",
+        "urn:ietf:params:scim:schemas:extension:Other:2.0:User": {"Level": "3"},
+        "id": "ignored", "schemas": []}}]);
+    check(
+        json!({"name": {"formatted": "f"}}),
+        operations,
+        json!({
+        "name": {"formatted": "f", "familyName": "King", "givenName": "Ada"},
+        "displayName": "Ada King",
+        ENTERPRISE: {"employeeNumber": "4711", "department": "R&D", "manager": {"value": "U2"}},
+        "urn:ietf:params:scim:schemas:extension:Custom:2.0:User": {"Badge": "7"},
+        "urn:ietf:params:scim:schemas:extension:Other:2.0:User": {"Level": "3"}}),
+    );
+}
+
+#[test]
+fn typed_values_are_made_when_they_are_missing() {
+    let operations = json!([
+        {"op": "Add", "path": "emails[type eq \"work\"].value", "value": "w"},
+        {"op": "Replace", "path": "addresses[type eq \"work\"].locality", "value": "Reno"},
+        {"op": "Replace", "path": "addresses[type eq \"work\"].Formatted", "value": "Bldg A"},
+        {"op": "Add", "path": "roles[primary eq \"True\"].value", "value": "Admin"}]);
+    check(
+        json!({"emails": [{"type": "home", "value": "h"}]}),
+        operations,
+        json!({
+        "emails": [{"type": "home", "value": "h"}, {"type": "work", "value": "w"}],
+        "addresses": [{"type": "work", "locality": "Reno", "formatted": "Bldg A"}],
+        "roles": [{"primary": true, "value": "Admin"}]}),
+    );
+}
+
+#[test]
+fn typed_values_are_changed_and_removed() {
+    let document = json!({"emails": [{"type": "work", "value": "w", "primary": true}, {"type": "home", "value": "h"}]});
+    check(
+        document.clone(),
+        json!([{"op": "replace", "path": "emails[type eq \"work\"].value", "value": "n"}]),
+        json!({"emails": [{"type": "work", "value": "n", "primary": true}, {"type": "home", "value": "h"}]}),
+    );
+    check(
+        document.clone(),
+        json!([{"op": "remove", "path": "emails[type eq \"work\"].value"}]),
+        json!({"emails": [{"type": "home", "value": "h"}]}),
+    );
+    check(
+        document.clone(),
+        json!([{"op": "replace", "path": "emails[type eq \"work\"].value", "value": null}]),
+        json!({"emails": [{"type": "home", "value": "h"}]}),
+    );
+    check(document.clone(), json!([{"op": "remove", "path": "emails[type eq \"fax\"]"}]), document.clone());
+    check(
+        document.clone(),
+        json!([{"op": "remove", "path": "emails", "value": [{"value": "h"}]}]),
+        json!({"emails": [{"type": "work", "value": "w", "primary": true}]}),
+    );
+    check(document.clone(), json!([{"op": "remove", "path": "emails"}]), json!({}));
+    check(
+        document,
+        json!([{"op": "add", "path": "emails", "value": [{"type": "other", "value": "o", "primary": true}]}]),
+        json!({"emails": [{"type": "work", "value": "w", "primary": false}, {"type": "home", "value": "h"}, {"type": "other", "value": "o", "primary": true}]}),
+    );
+}
+
+#[test]
+fn the_manager_comes_in_every_form() {
+    let path = format!("{ENTERPRISE}:manager");
+    let set = json!({ENTERPRISE: {"manager": {"value": "U2"}}});
+    for operation in [
+        json!({"op": "Add", "path": path, "value": "U2"}),
+        json!({"op": "Add", "path": "manager", "value": [{"$ref": null, "value": "U2"}]}),
+        json!({"op": "replace", "path": path, "value": {"value": "U2"}}),
+        json!({"op": "replace", "path": format!("{path}.value"), "value": "U2"}),
+        json!({"op": "replace", "value": {path.clone(): "U2"}}),
+        json!({"op": "replace", "value": {path.clone(): {"value": "U2"}}}),
+    ] {
+        check(json!({}), json!([operation]), set.clone());
+    }
+    for operation in [
+        json!({"op": "remove", "path": "manager[value eq \"U2\"]"}),
+        json!({"op": "remove", "path": format!("{path}[value eq \"U2\"]")}),
+        json!({"op": "Remove", "path": "manager", "value": [{"value": "U2"}]}),
+        json!({"op": "remove", "path": path}),
+        json!({"op": "replace", "path": path, "value": ""}),
+        json!({"op": "replace", "path": path, "value": null}),
+    ] {
+        check(set.clone(), json!([operation]), json!({}));
+    }
+    for operation in [
+        json!({"op": "remove", "path": "manager[value eq \"U9\"]"}),
+        json!({"op": "Remove", "path": "manager", "value": [{"value": "U9"}]}),
+    ] {
+        check(set.clone(), json!([operation]), set.clone());
+    }
+}
+
+#[track_caller]
+fn check_members(operation: Value, expected: MemberChange) {
+    let patched = apply(Kind::Group, &json!({"displayName": "g"}), &json!([operation])).unwrap();
+    assert_eq!(patched.members, [expected]);
+}
+
+#[test]
+fn members_are_added_and_removed_in_every_form() {
+    let ids = |ids: &[&str]| ids.iter().map(|id| ResourceId((*id).to_owned())).collect::<Vec<_>>();
+    for value in [json!([{"$ref": null, "value": "U1"}]), json!({"value": "U1"}), json!(["U1"]), json!("U1")] {
+        check_members(json!({"op": "Add", "path": "members", "value": value}), MemberChange::Add(ids(&["U1"])));
+        check_members(json!({"op": "Remove", "path": "members", "value": value}), MemberChange::Remove(ids(&["U1"])));
+        check_members(json!({"op": "replace", "value": {"members": value}}), MemberChange::Replace(ids(&["U1"])));
+    }
+    check_members(json!({"op": "remove", "path": "members[value eq \"U1\"]"}), MemberChange::Remove(ids(&["U1"])));
+    check_members(
+        json!({"op": "remove", "path": "members[value eq \"U1\" or value eq \"U2\"]"}),
+        MemberChange::Remove(ids(&["U1", "U2"])),
+    );
+    check_members(json!({"op": "remove", "path": "members"}), MemberChange::Replace(Vec::new()));
+    check_members(json!({"op": "remove", "path": "members", "value": []}), MemberChange::Remove(Vec::new()));
+    check_members(json!({"op": "Replace", "path": "members", "value": []}), MemberChange::Replace(Vec::new()));
+}
+
+#[test]
+fn what_cannot_be_done_is_refused() {
+    check_refused(json!([{"op": "Frob", "path": "title"}]), ScimType::InvalidSyntax);
+    check_refused(json!([{"op": "add", "value": "x"}]), ScimType::InvalidSyntax);
+    check_refused(json!([{"op": "remove"}]), ScimType::NoTarget);
+    check_refused(json!([{"op": "replace", "path": "emails[value sw \"x\"].value", "value": "y"}]), ScimType::NoTarget);
+    check_refused(json!([{"op": "replace", "path": "emails[", "value": "y"}]), ScimType::InvalidPath);
+    check_refused(json!([{"op": "replace", "path": "id", "value": "y"}]), ScimType::Mutability);
+    check_refused(json!([{"op": "replace", "path": "active", "value": "maybe"}]), ScimType::InvalidValue);
+    check_refused(json!([{"op": "remove", "path": "userName"}]), ScimType::InvalidValue);
+    check_refused(
+        json!([{"op": "add", "path": "title", "value": "x"}, {"op": "remove", "path": "userName"}]),
+        ScimType::InvalidValue,
+    );
+    assert!(Patch::read(Kind::User, &json!({})).is_err());
+    assert!(Patch::read(Kind::User, &json!({"Operations": []})).is_ok());
+}
+
+fn any_operation() -> impl Strategy<Value = Value> {
+    let op = prop::sample::select(vec!["add", "Replace", "remove"]);
+    let path = prop::sample::select(vec![
+        "title",
+        "name.givenName",
+        "emails",
+        "emails[type eq \"work\"].value",
+        "emails[type eq \"home\"]",
+        "manager",
+        "active",
+        "nickName",
+    ]);
+    let value = prop::sample::select(vec![
+        json!("x"),
+        json!(""),
+        json!(null),
+        json!(true),
+        json!([{"type": "work", "value": "y"}]),
+        json!({"value": "z"}),
+        json!([]),
+    ]);
+    (op, path, value).prop_map(|(op, path, value)| json!({"op": op, "path": path, "value": value}))
+}
+
+proptest! {
+    #[test]
+    fn a_patch_applied_twice_is_the_patch_applied_once(operations in prop::collection::vec(any_operation(), 1..2)) {
+        let document = json!({"userName": "a", "title": "t", "emails": [{"type": "work", "value": "w"}]});
+        if let Ok(once) = apply(Kind::User, &document, &json!(operations)) {
+            let twice = apply(Kind::User, &Value::Object(once.document.clone()), &json!(operations)).unwrap();
+            prop_assert_eq!(once.document, twice.document);
+        }
+    }
+
+    #[test]
+    fn no_patch_leaves_nulls_or_empty_values(operations in prop::collection::vec(any_operation(), 0..6)) {
+        if let Ok(patched) = apply(Kind::User, &json!({"userName": "a"}), &json!(operations)) {
+            let document = Value::Object(patched.document);
+            prop_assert_eq!(quirks::without_nulls(&document), Some(document));
+        }
+    }
+}

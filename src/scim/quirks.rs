@@ -1,0 +1,334 @@
+//! What Microsoft Entra ID sends outside the RFCs, and how it is read. The only place that asks
+//! which identity provider is talking; each tolerance names the form and its fixture.
+//!
+//! Not a second dialect: every function here turns an odd form into the RFC's own.
+
+use serde_json::{Value, json};
+
+use super::error::{Error, ScimType};
+use super::patch::Op;
+use super::resource::{self, Document, ResourceId};
+use super::schema::{Definition, Type};
+
+/// `Add`, `Replace`, `Remove` with capitals: Entra without the `aadOptscim062020` flag
+/// (`fixtures/entra/patch_users.json`).
+pub fn operation(text: &str) -> Option<Op> {
+    match text.to_ascii_lowercase().as_str() {
+        "add" => Some(Op::Add),
+        "replace" => Some(Op::Replace),
+        "remove" => Some(Op::Remove),
+        _ => None,
+    }
+}
+
+/// `"True"` and `"False"` for booleans: Entra without the flag; `"false"` where an administrator wrote
+/// the mapping in lower case.
+pub fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// The value without nulls, empty texts, empty arrays and empty objects, at any depth; `None` when
+/// nothing is left. Entra clears an attribute with `null` or `""`; RFC 7643 §2.5 holds null and
+/// absent equal, and a directory string cannot be empty.
+pub fn without_nulls(value: &Value) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => (!text.is_empty()).then(|| value.clone()),
+        Value::Array(elements) => {
+            let kept: Vec<Value> = elements.iter().filter_map(without_nulls).collect();
+            (!kept.is_empty()).then_some(Value::Array(kept))
+        }
+        Value::Object(attributes) => {
+            let kept: Document =
+                attributes.iter().filter_map(|(name, value)| Some((name.clone(), without_nulls(value)?))).collect();
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        other => Some(other.clone()),
+    }
+}
+
+/// A single value sent as an array of one, `[{"$ref": null, "value": "U2"}]`: `manager`, and scalars of
+/// Microsoft's older clients.
+pub fn unwrap_single(definition: &Definition, value: Value) -> Value {
+    let single = match value {
+        Value::Array(mut elements) if elements.len() == 1 => elements.remove(0),
+        other => other,
+    };
+    match &single {
+        Value::Object(complex) if definition.kind != Type::Complex => {
+            resource::attribute(complex, "value").cloned().unwrap_or(single)
+        }
+        _ => single,
+    }
+}
+
+/// `"manager": "U2"` for `{"value": "U2"}`, and the like for every complex attribute with a `value`.
+pub fn complex_from_scalar(definition: &Definition, value: &Value) -> Option<Value> {
+    let text = value.as_str()?;
+    definition.sub_attribute("value").map(|_| json!({ "value": text }))
+}
+
+/// The ids in a member list: an array of objects, one object, an array of texts, or one text.
+///
+/// # Errors
+/// `invalidValue` when an element has no id.
+pub fn member_ids(value: &Value) -> Result<Vec<ResourceId>, Error> {
+    let elements = match value {
+        Value::Null => Vec::new(),
+        Value::Array(elements) => elements.iter().collect(),
+        single => vec![single],
+    };
+    let id = |element: &Value| {
+        let id = match element {
+            Value::Object(member) => resource::attribute(member, "value").and_then(Value::as_str),
+            other => other.as_str(),
+        };
+        id.filter(|id| !id.is_empty()).map(|id| ResourceId(id.to_owned())).ok_or_else(|| {
+            Error::new(
+                ScimType::InvalidValue,
+                format!("the member {element} has no value, which must be the id of a user or group"),
+            )
+        })
+    };
+    elements.into_iter().map(id).collect()
+}
+
+/// A filter in the RFC's grammar, made from one of Entra's.
+///
+/// Three forms are outside the grammar (`fixtures/entra/filters.json`): a value without quotes
+/// (`externalId eq jyoung`), a comparison of what a value path selects
+/// (`emails[type eq "work"].value eq "x"`, also without `.value`), and quotes or backslashes inside a
+/// value that are not escaped. What none of them explains is left as it is, for the parser to refuse.
+pub fn filter(text: &str) -> String {
+    let mut tokens = tokens(text);
+    quote_bare_values(&mut tokens);
+    write(move_comparisons_into_brackets(tokens))
+}
+
+/// The tokens as a text. No blank stands inside a bracket: the grammar of `scim_v2` 1.0 reads the blank
+/// and the first letters of `( primary` as its operator ` pr`.
+fn write(tokens: Vec<Token>) -> String {
+    let mut text = String::new();
+    for token in tokens {
+        let closes_up = matches!(token, Token::Mark('[' | ']' | ')')) || text.ends_with(['[', '(']) || text.is_empty();
+        if !closes_up {
+            text.push(' ');
+        }
+        text.push_str(&token.into_text());
+    }
+    text
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    /// A path, an operator or a value without quotes.
+    Word(String),
+    /// A value in quotes, as a JSON string.
+    Quoted(String),
+    /// A bracket or a parenthesis.
+    Mark(char),
+}
+
+impl Token {
+    fn into_text(self) -> String {
+        match self {
+            Token::Word(text) | Token::Quoted(text) => text,
+            Token::Mark(mark) => mark.to_string(),
+        }
+    }
+
+    fn is_word(&self, words: &[&str]) -> bool {
+        matches!(self, Token::Word(word) if words.iter().any(|known| known.eq_ignore_ascii_case(word)))
+    }
+}
+
+const COMPARISONS: [&str; 9] = ["eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"];
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' => quoted_length(rest),
+            '[' | ']' | '(' | ')' => 1,
+            _ => rest.find(|c: char| c.is_whitespace() || "[]()\"".contains(c)).unwrap_or(rest.len()),
+        };
+        let (token, after) = rest.split_at(length);
+        tokens.push(match first {
+            '"' => Token::Quoted(json_string(token)),
+            mark if "[]()".contains(mark) => Token::Mark(mark),
+            _ => Token::Word(token.to_owned()),
+        });
+        rest = after.trim_start();
+    }
+    tokens
+}
+
+/// How long the quoted value at the start of `text` is. It ends at the first quote after which a filter
+/// can go on; a quote before anything else belongs to the value.
+fn quoted_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (index, c) in text.char_indices().skip(1) {
+        let after = text.get(index + 1..).unwrap_or_default();
+        if c == '"' && !escaped && can_end_before(after) {
+            return index + 1;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    text.len()
+}
+
+fn can_end_before(after: &str) -> bool {
+    let next = after.trim_start();
+    let word = next.split(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    next.is_empty()
+        || next.starts_with([']', ')'])
+        || after.starts_with(char::is_whitespace) && ["and", "or"].iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+/// The quoted text as a JSON string: as it is if it is one, else with its quotes and backslashes
+/// taken literally.
+fn json_string(quoted: &str) -> String {
+    if serde_json::from_str::<String>(quoted).is_ok() {
+        return quoted.to_owned();
+    }
+    match quoted.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
+        Some(inner) => Value::from(inner).to_string(),
+        None => quoted.to_owned(),
+    }
+}
+
+fn quote_bare_values(tokens: &mut [Token]) {
+    let mut after_comparison = false;
+    let mut previous_was_path = false;
+    for token in tokens {
+        if after_comparison
+            && let Token::Word(word) = token
+            && !["true", "false", "null"].contains(&word.to_ascii_lowercase().as_str())
+        {
+            *token = Token::Quoted(Value::from(word.as_str()).to_string());
+        }
+        after_comparison = previous_was_path && token.is_word(&COMPARISONS);
+        previous_was_path = !after_comparison
+            && matches!(token, Token::Word(_) | Token::Mark(']'))
+            && !token.is_word(&["and", "or", "not"]);
+    }
+}
+
+/// `emails [ F ] .value eq "x"` becomes `emails [ ( F ) and value eq "x" ]`.
+fn move_comparisons_into_brackets(tokens: Vec<Token>) -> Vec<Token> {
+    let mut moved: Vec<Token> = Vec::new();
+    let mut open = 0;
+    let mut rest = tokens.into_iter().peekable();
+    while let Some(token) = rest.next() {
+        if token == Token::Mark('[') {
+            open = moved.len();
+        }
+        if token != Token::Mark(']') || moved.get(open) != Some(&Token::Mark('[')) {
+            moved.push(token);
+            continue;
+        }
+        let sub = match rest.peek() {
+            Some(Token::Word(word)) if word.starts_with('.') => Some(word.trim_start_matches('.').to_owned()),
+            Some(word) if word.is_word(&COMPARISONS) => Some("value".to_owned()),
+            _ => None,
+        };
+        if let Some(sub) = sub {
+            rest.next_if(|token| !token.is_word(&COMPARISONS));
+            moved.insert(open + 1, Token::Mark('('));
+            moved.extend([Token::Mark(')'), Token::Word("and".to_owned()), Token::Word(sub)]);
+            // The comparison and its value, whatever they are: the parser judges them.
+            moved.extend(rest.by_ref().take(2));
+        }
+        moved.push(token);
+    }
+    moved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use scim_v2::filter::Filter;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let rewritten = filter(text);
+        assert_eq!(rewritten.parse::<Filter>().unwrap(), expected.parse::<Filter>().unwrap(), "{rewritten}");
+    }
+
+    #[test]
+    fn entras_filters_become_the_rfcs() {
+        check("externalId eq jyoung", "externalId eq \"jyoung\"");
+        check("externalId eq 0012", "externalId eq \"0012\"");
+        check("id eq U1 and manager eq U2", "id eq \"U1\" and manager eq \"U2\"");
+        check("emails[type eq \"work\"].value eq \"x\"", "emails[(type eq \"work\") and value eq \"x\"]");
+        check("emails[type eq \"work\"] eq \"x\"", "emails[type eq \"work\" and value eq \"x\"]");
+        check(
+            "EMAILS[type EQ work].value Eq x and active eq true",
+            "EMAILS[type eq \"work\" and value eq \"x\"] and active eq true",
+        );
+        check(
+            "emails[type eq \"work\" or primary eq true].value eq \"x\"",
+            "emails[(type eq \"work\" or primary eq true) and value eq \"x\"]",
+        );
+    }
+
+    #[test]
+    fn what_the_grammar_takes_keeps_its_meaning() {
+        for text in [
+            "userName eq \"a\"",
+            "not (title pr) and (a eq \"1\" or b sw \"2\")",
+            "emails[type eq \"work\"]",
+            "displayName eq \"Research and Development\"",
+            "displayName eq \"a ] b ) c\"",
+            "displayName eq \"say \\\"hi\\\"\"",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber eq \"4711\"",
+            "active eq false",
+            "eq eq \"eq\"",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn quotes_and_backslashes_that_were_not_escaped_are_taken_literally() {
+        check("displayName eq \"Smith \"JJ\" x\"", "displayName eq \"Smith \\\"JJ\\\" x\"");
+        check("displayName eq \"R\\D\"", "displayName eq \"R\\\\D\"");
+    }
+
+    #[test]
+    fn nonsense_stays_nonsense() {
+        for text in [
+            "",
+            "userName",
+            "userName eq",
+            "userName eq \"a",
+            "eq \"a\"",
+            "userName eq \"a\" b",
+            "emails[type eq \"work\"].value",
+            "a eq \"b\" and",
+            "(a eq \"b\"",
+        ] {
+            assert!(filter(text).parse::<Filter>().is_err(), "{text:?} became {:?}", filter(text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_in_quotes_stays_one_value(value in ".{0,30}") {
+            let text = format!("displayName eq {}", Value::from(value.as_str()));
+            prop_assert_eq!(filter(&text).parse::<Filter>().unwrap(), text.parse::<Filter>().unwrap());
+        }
+
+        #[test]
+        fn no_text_makes_the_rewriting_panic(text in "[a-z\"\\\\\\[\\]\\(\\). eqandor]{0,60}") {
+            let _ = filter(&text).parse::<Filter>();
+        }
+    }
+}

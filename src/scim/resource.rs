@@ -1,0 +1,426 @@
+//! Resources: a user or a group as the client wants it (RFC 7643 §3).
+//!
+//! Not the members of a group: those are rows of the store, because a change of one must not cost
+//! the size of the group. Invariant: a document holds no nulls, no empty values, no `id`, `meta`,
+//! `schemas`, `members` or `password`.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::error::{Error, ScimType};
+use super::quirks;
+use super::schema::{self, Definition, Type};
+
+/// The attributes of a resource, unknown ones and extensions included, in the order they came.
+pub type Document = Map<String, Value>;
+
+/// The two kinds of resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// RFC 7643 §4.1.
+    User,
+    /// RFC 7643 §4.2.
+    Group,
+}
+
+impl Kind {
+    /// The name of the resource type: `User` or `Group`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::User => "User",
+            Kind::Group => "Group",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Kind> {
+        [Kind::User, Kind::Group].into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The endpoint below the base: `Users` or `Groups`.
+    pub fn endpoint(self) -> &'static str {
+        match self {
+            Kind::User => "Users",
+            Kind::Group => "Groups",
+        }
+    }
+
+    /// The URN of the core schema.
+    pub fn schema(self) -> &'static str {
+        match self {
+            Kind::User => scim_v2::schema_urns::USER,
+            Kind::Group => scim_v2::schema_urns::GROUP,
+        }
+    }
+
+    /// The attribute without which there is no such resource.
+    pub fn required(self) -> &'static str {
+        match self {
+            Kind::User => "userName",
+            Kind::Group => "displayName",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The id that the store issued: a random UUID that says nothing of the entry and never changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceId(pub String);
+
+impl ResourceId {
+    /// The id as it stands in URLs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first eight digits: what tells a group's entry from its twin.
+    pub fn short(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The resource that is the member.
+    pub id: ResourceId,
+    /// Whether it is a user or a nested group.
+    pub kind: Kind,
+}
+
+/// What a client sent as a whole resource, checked and cleaned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The attributes.
+    pub document: Document,
+    /// The ids of the members, when the client named any list, even an empty one.
+    pub members: Option<Vec<ResourceId>>,
+}
+
+impl Draft {
+    /// Reads the body of a POST or PUT.
+    ///
+    /// Nulls and empty values count as absent (RFC 7643 §2.5). Attributes that only the server
+    /// writes are dropped, and so is `password`, which is never kept.
+    ///
+    /// # Errors
+    /// `invalidSyntax` when the body is not an object, `invalidValue` for each value of a wrong type
+    /// and for a missing `userName` or `displayName`.
+    pub fn read(kind: Kind, body: &Value) -> Result<Draft, Error> {
+        let Some(body) = body.as_object() else {
+            return Err(Error::new(ScimType::InvalidSyntax, "the body is not a JSON object"));
+        };
+        let mut problems = Vec::new();
+        let mut document = Document::new();
+        let mut members = None;
+        for (name, value) in body {
+            if kind == Kind::Group && name.eq_ignore_ascii_case("members") {
+                match quirks::member_ids(value) {
+                    Ok(ids) => members = Some(ids),
+                    Err(problem) => problems.push(problem),
+                }
+            } else if !is_reserved(name) {
+                match clean_attribute(kind, name, value) {
+                    Ok(Some((name, value))) => _ = document.insert(name, value),
+                    Ok(None) => {}
+                    Err(problem) => problems.push(problem),
+                }
+            }
+        }
+        if problems.is_empty() {
+            problems.extend(check_required(kind, &document).err());
+        }
+        match Error::all(problems) {
+            Some(error) => Err(error),
+            None => Ok(Draft { document, members }),
+        }
+    }
+}
+
+/// Whether only the server writes the attribute, or it is never kept.
+pub fn is_reserved(name: &str) -> bool {
+    ["id", "meta", "schemas", "groups", "password"].iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+}
+
+/// Says so when the attribute is missing without which the resource has no name.
+pub fn check_required(kind: Kind, document: &Document) -> Result<(), Error> {
+    match text(document, kind.required()) {
+        Some(name) if !name.is_empty() => Ok(()),
+        _ => Err(Error::new(ScimType::InvalidValue, format!("{} is required and must be a text", kind.required()))),
+    }
+}
+
+/// One top-level attribute in the schema's spelling and form; `None` when it is unassigned.
+fn clean_attribute(kind: Kind, name: &str, value: &Value) -> Result<Option<(String, Value)>, Error> {
+    if name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) {
+        let Some(attributes) = value.as_object() else {
+            return Ok(quirks::without_nulls(value).map(|value| (name.to_owned(), value)));
+        };
+        let urn = canonical_urn(name);
+        let mut extension = Document::new();
+        for (name, value) in attributes {
+            let definition = schema::extension_attribute(&urn, name);
+            if let Some(value) = clean_value(definition, name, value)? {
+                extension.insert(canonical_name(definition, name), value);
+            }
+        }
+        return Ok((!extension.is_empty()).then_some((urn, Value::Object(extension))));
+    }
+    let definition = schema::core_attribute(kind, name);
+    Ok(clean_value(definition, name, value)?.map(|value| (canonical_name(definition, name), value)))
+}
+
+/// The URN in the schema's spelling if it is a known one.
+pub fn canonical_urn(urn: &str) -> String {
+    let known = schema::ENTERPRISE_USER;
+    if urn.eq_ignore_ascii_case(known) { known.to_owned() } else { urn.to_owned() }
+}
+
+/// The attribute's name in the schema's spelling if it is a known one.
+pub fn canonical_name(definition: Option<&Definition>, name: &str) -> String {
+    definition.map_or(name, |definition| definition.name.as_str()).to_owned()
+}
+
+/// A value in the form that its definition asks for; `None` when it is null or empty.
+///
+/// # Errors
+/// `invalidValue` when the value cannot have the type of the attribute.
+pub fn clean_value(definition: Option<&Definition>, name: &str, value: &Value) -> Result<Option<Value>, Error> {
+    let Some(value) = quirks::without_nulls(value) else {
+        return Ok(None);
+    };
+    let Some(definition) = definition else {
+        return Ok(Some(value));
+    };
+    if !definition.multi_valued {
+        let value = quirks::unwrap_single(definition, value);
+        return clean_single(definition, name, &value);
+    }
+    let elements = match value {
+        Value::Array(elements) => elements,
+        single => vec![single],
+    };
+    let mut cleaned = Vec::new();
+    for element in &elements {
+        cleaned.extend(clean_single(definition, name, element)?);
+    }
+    Ok((!cleaned.is_empty()).then_some(Value::Array(cleaned)))
+}
+
+fn clean_single(definition: &Definition, name: &str, value: &Value) -> Result<Option<Value>, Error> {
+    let wrong = |expected: &str| {
+        Error::new(ScimType::InvalidValue, format!("{name} must be {expected}, not {}", describe(value)))
+    };
+    match (definition.kind, value) {
+        (Type::Boolean, value) => {
+            quirks::boolean(value).map(|flag| Some(json!(flag))).ok_or_else(|| wrong("true or false"))
+        }
+        (Type::Text, Value::String(_)) => Ok(Some(value.clone())),
+        (Type::Text, _) => Err(wrong("a text")),
+        (Type::Complex, Value::Object(attributes)) => {
+            let mut cleaned = Document::new();
+            for (sub, value) in attributes {
+                let sub_definition = definition.sub_attribute(sub);
+                if let Some(value) = clean_value(sub_definition, &format!("{name}.{sub}"), value)? {
+                    cleaned.insert(canonical_name(sub_definition, sub), value);
+                }
+            }
+            Ok((!cleaned.is_empty()).then_some(Value::Object(cleaned)))
+        }
+        (Type::Complex, _) => match quirks::complex_from_scalar(definition, value) {
+            Some(complex) => Ok(Some(complex)),
+            None => Err(wrong("an object")),
+        },
+    }
+}
+
+fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// An attribute of a document by its name in any case (RFC 7643 §2.1).
+pub fn attribute<'a>(document: &'a Document, name: &str) -> Option<&'a Value> {
+    document.get(name).or_else(|| {
+        let mut others = document.iter();
+        others.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    })
+}
+
+/// A top-level attribute that is a text.
+pub fn text<'a>(document: &'a Document, name: &str) -> Option<&'a str> {
+    attribute(document, name)?.as_str()
+}
+
+/// A resource as it stands in the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its attributes.
+    pub document: Document,
+    /// Counts its changes, from 1.
+    pub version: i64,
+    /// When it came to be, RFC 3339 in UTC.
+    pub created: String,
+    /// When it last changed, RFC 3339 in UTC.
+    pub modified: String,
+}
+
+impl Resource {
+    /// Whether the user may log in. Absent never means false.
+    pub fn is_active(&self) -> bool {
+        is_active(&self.document)
+    }
+
+    /// The address of the resource below `base_url`.
+    pub fn location(&self, base_url: &str) -> String {
+        format!("{base_url}/{}/{}", self.kind.endpoint(), self.id)
+    }
+
+    /// The resource as clients see it (RFC 7643 §3). `members` is given for a group whose members
+    /// are to be shown.
+    pub fn representation(&self, base_url: &str, members: Option<&[Member]>) -> Document {
+        let mut schemas = vec![self.kind.schema().to_owned()];
+        schemas.extend(
+            self.document.iter().filter(|(name, value)| is_extension(name, value)).map(|(name, _)| name.clone()),
+        );
+        let mut shown = Document::new();
+        shown.insert("schemas".to_owned(), json!(schemas));
+        shown.insert("id".to_owned(), json!(self.id.as_str()));
+        shown.extend(self.document.clone());
+        if self.kind == Kind::User {
+            shown.insert("active".to_owned(), json!(self.is_active()));
+            add_manager_reference(&mut shown, base_url);
+        }
+        if let Some(members) = members {
+            let member = |member: &Member| {
+                json!({
+                    "value": member.id.as_str(),
+                    "$ref": format!("{base_url}/{}/{}", member.kind.endpoint(), member.id),
+                    "type": member.kind.as_str(),
+                })
+            };
+            shown.insert("members".to_owned(), members.iter().map(member).collect());
+        }
+        shown.insert(
+            "meta".to_owned(),
+            json!({
+                "resourceType": self.kind.as_str(),
+                "created": self.created,
+                "lastModified": self.modified,
+                "location": self.location(base_url),
+                "version": format!("W/\"{}\"", self.version),
+            }),
+        );
+        shown
+    }
+}
+
+/// Whether the document says that the user may log in. Absent never means false: a client that
+/// does not speak of `active` must not lock anybody out.
+pub fn is_active(document: &Document) -> bool {
+    attribute(document, "active").and_then(Value::as_bool).unwrap_or(true)
+}
+
+fn is_extension(name: &str, value: &Value) -> bool {
+    name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) && value.is_object()
+}
+
+/// `manager` is shown as `{value, $ref}`: a bare id makes Entra see a difference for ever.
+fn add_manager_reference(shown: &mut Document, base_url: &str) {
+    let extension = shown.get_mut(schema::ENTERPRISE_USER).and_then(Value::as_object_mut);
+    let manager = extension.and_then(|extension| extension.get_mut("manager")).and_then(Value::as_object_mut);
+    if let Some(manager) = manager
+        && let Some(id) = manager.get("value").and_then(Value::as_str).map(str::to_owned)
+    {
+        manager.insert("$ref".to_owned(), json!(format!("{base_url}/Users/{id}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: Kind, body: Value, expected: Value) {
+        let draft = Draft::read(kind, &body).unwrap();
+        assert_eq!(Value::Object(draft.document), expected);
+    }
+
+    #[track_caller]
+    fn check_refused(kind: Kind, body: Value, detail: &str) {
+        assert_eq!(Draft::read(kind, &body).unwrap_err().detail, detail);
+    }
+
+    #[test]
+    fn unassigned_and_reserved_attributes_are_left_out() {
+        check(
+            Kind::User,
+            json!({"schemas": ["x"], "id": "1", "meta": {}, "password": "p", "userName": "a", "title": null,
+                   "nickName": "", "roles": [], "addresses": null, "name": {"givenName": null},
+                   "emails": [{"type": "work", "value": null}, null]}),
+            json!({"userName": "a", "emails": [{"type": "work"}]}),
+        );
+    }
+
+    #[test]
+    fn names_and_booleans_take_the_form_of_the_schema() {
+        check(
+            Kind::User,
+            json!({"USERNAME": "a", "Active": "False", "emails": [{"Primary": "True", "Value": "x"}],
+                   "urn:ietf:params:scim:schemas:extension:ENTERPRISE:2.0:user": {"Department": "R&D", "manager": "U2"}}),
+            json!({"userName": "a", "active": false, "emails": [{"primary": true, "value": "x"}],
+                   "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":
+                       {"department": "R&D", "manager": {"value": "U2"}}}),
+        );
+    }
+
+    #[test]
+    fn unknown_attributes_and_extensions_are_kept_as_they_came() {
+        check(
+            Kind::User,
+            json!({"userName": "a", "shoeSize": 43, "urn:example:2.0:User": {"Badge": "7", "gone": null}}),
+            json!({"userName": "a", "shoeSize": 43, "urn:example:2.0:User": {"Badge": "7"}}),
+        );
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        check_refused(
+            Kind::User,
+            json!({"userName": 5, "active": "maybe", "name": 1}),
+            "userName must be a text, not a number; active must be true or false, not a text; name must be an object, not a number",
+        );
+        check_refused(Kind::User, json!({"displayName": "x"}), "userName is required and must be a text");
+        check_refused(Kind::Group, json!({"displayName": ""}), "displayName is required and must be a text");
+        check_refused(Kind::User, json!([]), "the body is not a JSON object");
+    }
+
+    #[test]
+    fn members_are_told_apart_from_the_document() {
+        let draft = Draft::read(Kind::Group, &json!({"displayName": "g", "members": [{"value": "U1"}]})).unwrap();
+        assert_eq!(draft.members, Some(vec![ResourceId("U1".to_owned())]));
+        assert!(!draft.document.contains_key("members"));
+    }
+}

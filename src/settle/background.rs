@@ -1,0 +1,70 @@
+//! Settles what is pending: what a crash left, and what waited for the directory.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Audience, Bridge, Error, is_pending};
+use crate::scim::{Kind, ResourceId};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Bridge {
+    /// Settles what is pending, now and whenever something is left so, until `stopping`.
+    pub async fn keep_settling(&self, stopping: CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.settle_pending().await {
+                Ok(0) => {
+                    pause = FIRST_PAUSE;
+                    tokio::select! {
+                        () = stopping.cancelled() => return,
+                        () = self.wake.notified() => {}
+                    }
+                }
+                Ok(left) => tracing::info!(left, "changes are still pending"),
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot settle what is pending"),
+            }
+            // Something is left, or has just been: give the directory a moment.
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// One attempt at everything that is pending. Returns how much is left.
+    async fn settle_pending(&self) -> Result<usize, Error> {
+        let pending = self.store.pending().await?;
+        let mut left = 0;
+        for (position, id) in pending.iter().enumerate() {
+            match self.settle_one_pending(id).await {
+                Ok(()) => tracing::info!(scim.id = %id, "settled a pending change"),
+                Err(error) if error.is_outage() => return Ok(left + pending.len() - position),
+                Err(error) if error.is_passing() => left += 1,
+                Err(error) => {
+                    tracing::warn!(scim.id = %id, error = &error as &dyn std::error::Error, "dropped a pending change");
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    async fn settle_one_pending(&self, id: &ResourceId) -> Result<(), Error> {
+        let _resource = self.locks.key(id.as_str()).await?;
+        let Some(state) = self.store.state(id).await? else {
+            return Ok(());
+        };
+        let _groups = match state.kind {
+            Kind::Group => Some(self.locks.structure().await?),
+            Kind::User => None,
+        };
+        let members_pending = state.kind == Kind::Group && !self.store.unsettled_members(id).await?.is_empty();
+        if is_pending(&state) || members_pending {
+            self.settle_or_forget(id, Audience::Nobody).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! Why a write did not succeed, by whose fault it is.
+
+use crate::directory::Dn;
+use crate::ldap;
+use crate::mapping::AttributeRule;
+use crate::plan::Refusal;
+use crate::scim::{self, ResourceId, ScimType};
+use crate::store;
+
+/// A write that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client's: the request cannot succeed as it is.
+    #[error(transparent)]
+    Invalid(#[from] scim::Error),
+    /// The client's: there is no such resource.
+    #[error("there is no resource {0}")]
+    NotFound(ResourceId),
+    /// The resource's: the directory will not hold it.
+    #[error("{detail}")]
+    Refused {
+        /// Which attribute, and what the directory says.
+        detail: String,
+        /// The directory's answer.
+        #[source]
+        source: ldap::Error,
+    },
+    /// The resource's: its name or entry is taken.
+    #[error("{0}")]
+    Conflict(String),
+    /// The directory's: it is away, or answers that it will not work.
+    #[error("the directory does not do what was asked")]
+    Directory(#[source] ldap::Error),
+    /// The operator's: the directory is not as configured.
+    #[error("{detail}")]
+    Operator {
+        /// What is wrong and what to do.
+        detail: String,
+        /// The directory's answer.
+        #[source]
+        source: ldap::Error,
+    },
+    /// Ours: a plan reached beyond its base.
+    #[error("a change was stopped before it was made")]
+    Guard(#[from] Refusal),
+    /// The store's.
+    #[error("the store does not do what was asked")]
+    Store(#[from] store::Error),
+    /// Another write of the same resource takes too long.
+    #[error("another change of the same resource is still under way")]
+    Busy,
+    /// The service is about to end.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// What a client is told of a failure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The request cannot succeed as it is.
+    Refused(scim::Error),
+    /// There is no such resource.
+    NotFound(ResourceId),
+    /// It may succeed later, unchanged.
+    Later(String),
+    /// The operator must act first.
+    Operator(String),
+    /// A failure of ours, which the log tells.
+    Internal,
+}
+
+impl Error {
+    /// Whether the same write may succeed later, unchanged: what is pending stays pending.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Error::Directory(error) => matches!(error.kind(), ldap::Kind::Passing),
+            Error::Store(error) => !matches!(error, store::Error::Taken { .. }),
+            Error::Busy | Error::Stopping => true,
+            _ => false,
+        }
+    }
+
+    /// What a client is told, by whose fault it is.
+    pub fn verdict(&self) -> Verdict {
+        let refused = |scim_type, detail: &str| Verdict::Refused(scim::Error::new(scim_type, detail));
+        match self {
+            Error::Invalid(error) => Verdict::Refused(error.clone()),
+            Error::Refused { detail, .. } => refused(ScimType::InvalidValue, detail),
+            Error::Conflict(detail) => refused(ScimType::Uniqueness, detail),
+            Error::Store(error @ store::Error::Taken { .. }) => refused(ScimType::Uniqueness, &error.to_string()),
+            Error::NotFound(id) => Verdict::NotFound(id.clone()),
+            Error::Directory(error) => match error.kind() {
+                ldap::Kind::Passing | ldap::Kind::Moved => Verdict::Later(
+                    "the directory is not available; the change is kept and will be made when it is".to_owned(),
+                ),
+                ldap::Kind::Refused | ldap::Kind::Forbidden | ldap::Kind::Truncated => {
+                    Verdict::Operator(error.to_string())
+                }
+            },
+            Error::Operator { detail, .. } => Verdict::Operator(detail.clone()),
+            Error::Busy | Error::Stopping => Verdict::Later(format!("{self}; try again")),
+            Error::Guard(_) | Error::Store(_) => Verdict::Internal,
+        }
+    }
+
+    /// Whether there is no use in trying another resource now.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Error::Directory(error) => {
+                matches!(error.kind(), ldap::Kind::Passing) && !matches!(error, ldap::Error::Answer { .. })
+            }
+            Error::Store(_) | Error::Stopping => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Error {
+        Error::Conflict(detail.into())
+    }
+
+    pub(super) fn missing_base(setting: &str, base: &Dn, source: ldap::Error) -> Error {
+        let detail = format!("the directory has no entry {base}, which {setting} names, or the bridge may not see it");
+        Error::Operator { detail, source }
+    }
+}
+
+impl From<ldap::Error> for Error {
+    fn from(error: ldap::Error) -> Error {
+        Error::Directory(error)
+    }
+}
+
+/// Several reasons why a resource cannot be an entry, as one error.
+pub(super) fn unmappable(problems: Vec<scim::Error>) -> Error {
+    let otherwise = || scim::Error::new(ScimType::InvalidValue, "the resource cannot be mapped to an entry");
+    Error::Invalid(scim::Error::all(problems).unwrap_or_else(otherwise))
+}
+
+/// A refusal by the directory, with the SCIM attribute that it is about where its text names one.
+///
+/// The text is for people: what is done about a refusal does not depend on it.
+pub(super) fn refused(rules: &[AttributeRule], error: ldap::Error) -> Error {
+    let text = error.to_string();
+    let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != ';').collect();
+    let named = |rule: &&AttributeRule| words.iter().any(|word| word.eq_ignore_ascii_case(rule.ldap.as_str()));
+    // The entry's own name comes before the server's words and names the naming attribute.
+    let said = rules
+        .iter()
+        .filter(named)
+        .max_by_key(|rule| words.iter().rposition(|word| word.eq_ignore_ascii_case(rule.ldap.as_str())));
+    let detail = match said {
+        Some(rule) => format!("{} cannot be kept in the LDAP attribute {}: {text}", rule.source, rule.ldap),
+        None => text,
+    };
+    Error::Refused { detail, source: error }
+}

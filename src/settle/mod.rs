@@ -1,0 +1,194 @@
+//! The one path: load, map, observe, diff, guard, apply, record.
+//!
+//! A SCIM write is "save the intent, then settle one resource". There is no other way to change the
+//! directory. Invariant: settling looks at what is so and makes it what it should be; it is not told what
+//! happened, so a crash on any line is repaired by settling again.
+
+mod background;
+mod crash;
+mod error;
+mod group;
+mod locks;
+mod members;
+mod references;
+mod user;
+mod write;
+
+pub use error::{Error, Verdict};
+pub use locks::Locks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::directory::{Anchor, Change, Dn, Entry, Link};
+use crate::ldap::{self, Depth, Directory, Filter};
+use crate::mapping::{GroupRules, UserRules, rules};
+use crate::plan::{self, Plan};
+use crate::scim::filter::Index;
+use crate::scim::{Kind, Resource, ResourceId};
+use crate::store::{Intent, State, Store};
+use crash::{CrashPoint, crash_point};
+
+/// How often an entry is looked at again when it is not as it was seen.
+const ATTEMPTS: usize = 4;
+
+/// The maps of both kinds.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How users become entries.
+    pub users: UserRules,
+    /// How groups do; `None` when groups are not offered.
+    pub groups: Option<GroupRules>,
+}
+
+impl Rules {
+    /// What lookups of that kind are indexed by.
+    pub fn index(&self, kind: Kind) -> Index {
+        match kind {
+            Kind::User => Index::new(kind, rules::paths(&self.users.attributes)),
+            Kind::Group => Index::new(kind, self.groups.iter().flat_map(|groups| rules::paths(&groups.attributes))),
+        }
+    }
+}
+
+/// Holds the two ports, store and directory, and what connects them.
+pub struct Bridge {
+    store: Arc<dyn Store>,
+    directory: Directory,
+    rules: Rules,
+    users: Index,
+    groups: Index,
+    locks: Locks,
+    /// Wakes the background when something is left pending.
+    wake: Notify,
+}
+
+/// What settling a resource came to.
+#[derive(Debug)]
+enum Settlement {
+    /// The directory holds it.
+    Present(Resource),
+    /// It is gone.
+    Gone,
+}
+
+/// Whether a client hears of the outcome. Changes nothing that is done: a creation that nobody heard of
+/// is answered when it is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    Client,
+    Nobody,
+}
+
+impl Bridge {
+    /// A bridge between a store and a directory. `patience` bounds how long a write waits for another
+    /// one of the same resource; `stopping` ends all waiting.
+    pub fn new(
+        store: Arc<dyn Store>,
+        directory: Directory,
+        rules: Rules,
+        patience: Duration,
+        stopping: CancellationToken,
+    ) -> Bridge {
+        let (users, groups) = (rules.index(Kind::User), rules.index(Kind::Group));
+        Bridge { store, directory, rules, users, groups, locks: Locks::new(patience, stopping), wake: Notify::new() }
+    }
+
+    /// The index of that kind's lookups.
+    pub fn index(&self, kind: Kind) -> &Index {
+        match kind {
+            Kind::User => &self.users,
+            Kind::Group => &self.groups,
+        }
+    }
+
+    /// Takes leave of the directory.
+    pub async fn close(&self) {
+        self.directory.close().await;
+    }
+
+    /// Makes the directory hold what the resource should be. The caller holds the resource's lock.
+    ///
+    /// # Errors
+    /// Passing ones leave the intent for later; after any other the caller forgets it.
+    async fn settle(&self, id: &ResourceId, audience: Audience) -> Result<Settlement, Error> {
+        let mut attempt = 1;
+        loop {
+            let state = self.store.state(id).await?.ok_or_else(|| Error::NotFound(id.clone()))?;
+            let settled = match state.kind {
+                Kind::User => self.settle_user(&state, audience).await,
+                Kind::Group => self.settle_group(&state, audience).await,
+            };
+            match settled {
+                // The server closed an idle connection, or was restarted: a new one may do.
+                Err(Error::Directory(error)) if error.is_lost_connection() && attempt < ATTEMPTS => attempt += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// The entry of a link: at its last known name, or wherever its anchor is now.
+    async fn linked_entry(
+        &self,
+        link: &Link,
+        base: &Dn,
+        attributes: &[crate::directory::AttributeName],
+    ) -> Result<Option<Entry>, Error> {
+        let is_it = |entry: &Entry| entry.anchor(self.directory.anchor()).as_ref() == Some(&link.anchor);
+        if let Some(entry) = self.directory.read(&link.dn, attributes).await?.filter(is_it) {
+            return Ok(Some(entry));
+        }
+        let filter = Filter::equal(self.directory.anchor().clone(), link.anchor.0.as_str());
+        let found = self.directory.search(base, Depth::Subtree, &filter, attributes).await?;
+        Ok(found.into_iter().next())
+    }
+
+    fn anchor_of(&self, entry: &Entry) -> Result<Anchor, Error> {
+        entry.anchor(self.directory.anchor()).ok_or_else(|| {
+            Error::Directory(ldap::Error::NoAnchor { dn: entry.dn.clone(), attribute: self.directory.anchor().clone() })
+        })
+    }
+
+    /// Guards a plan and carries it out, step by step. Returns the anchor of an entry that was added.
+    async fn carry_out(&self, plan: Plan) -> Result<Option<Anchor>, Error> {
+        let mut bases = vec![&self.rules.users.base_dn];
+        bases.extend(self.rules.groups.as_ref().map(|groups| &groups.base_dn));
+        let plan = plan::guard(plan, &bases)?;
+        let mut anchor = None;
+        for step in plan.steps {
+            anchor = self.directory.apply(&step.change).await?.or(anchor);
+            crash_point(CrashPoint::Apply);
+            let operation = match &step.change {
+                Change::Add { .. } => "add",
+                Change::Modify { .. } => "modify",
+                Change::Rename { .. } => "rename",
+                Change::Delete { .. } => "delete",
+            };
+            tracing::info!(operation, reason = %step.reason, "directory changed");
+            tracing::debug!(operation, dn = %step.change.dn(), "directory changed");
+        }
+        Ok(anchor)
+    }
+}
+
+/// Whether anything is left to do for a resource, members aside.
+fn is_pending(state: &State) -> bool {
+    let follows = state.link.as_ref().is_some_and(|link| link.previous_dn.is_some());
+    state.intent.is_some() || follows
+}
+
+fn is_deletion(state: &State) -> bool {
+    state.intent == Some(Intent::Delete)
+}
+
+/// The link to an entry at `dn`, remembering the name that references may still use.
+fn link_at(anchor: Anchor, dn: Dn, before: Option<&Link>) -> Link {
+    let previous_dn = before.and_then(|link| {
+        let moved = link.anchor == anchor && link.dn != dn;
+        if moved { Some(link.dn.clone()) } else { link.previous_dn.clone() }
+    });
+    Link { anchor, dn, previous_dn }
+}

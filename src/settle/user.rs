@@ -1,0 +1,186 @@
+//! Settling a user.
+
+use super::error::unmappable;
+use super::references::Fate;
+use super::write::now;
+use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at};
+use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link};
+use crate::ldap::{self, Depth, Filter, Kind as Fault};
+use crate::mapping::{References, UserRules, rules, user};
+use crate::plan::{Plan, Reason, diff};
+use crate::scim::{Document, ResourceId, resource};
+use crate::store::{Settled, State};
+
+impl Bridge {
+    pub(super) async fn settle_user(&self, state: &State, audience: Audience) -> Result<Settlement, Error> {
+        if is_deletion(state) {
+            return self.delete_user(state).await;
+        }
+        let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
+        let references = self.references(document).await?;
+        let desired = user::map_user(&self.rules.users, document, &references).map_err(unmappable)?;
+        let mut link = self.converge_user(state, &desired).await?;
+        if let Some(old) = &link.previous_dn {
+            // Where the entry is now is recorded before references follow: a group that this user joins
+            // meanwhile uses either name, and sees the change or is seen.
+            self.store.link(&state.id, &link).await?;
+            self.follow(old, Fate::Renamed(&link.dn)).await?;
+            link.previous_dn = None;
+        }
+        crash_point(CrashPoint::Record);
+        let settled = Settled {
+            id: state.id.clone(),
+            index: self.users.entries(document),
+            name_claim: resource::text(document, "userName").map(str::to_lowercase),
+            document: document.clone(),
+            link,
+            answered: audience == Audience::Client,
+            now: now(),
+        };
+        Ok(Settlement::Present(self.store.settle(&settled).await?))
+    }
+
+    async fn references(&self, document: &Document) -> Result<References, Error> {
+        let ids = rules::referenced(&self.rules.users.attributes, document).into_iter().map(ResourceId).collect();
+        let known = self.store.known(&ids).await?;
+        Ok(known.into_iter().map(|(id, known)| (id.0, known.dn)).collect())
+    }
+
+    /// Makes the entry the desired one and returns where it is.
+    async fn converge_user(&self, state: &State, desired: &DesiredEntry) -> Result<Link, Error> {
+        let rules = &self.rules.users;
+        let schema = self.directory.profile().await?;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let observed = self.observe_user(state, desired).await?;
+            let plan = diff(desired, observed.as_ref(), &schema.schema);
+            let dn = final_dn(&plan, observed.as_ref(), desired);
+            let anchor = match self.carry_out(plan).await {
+                Ok(anchor) => anchor,
+                Err(Error::Directory(error)) if error.kind() == Fault::Moved => {
+                    last = Some(error);
+                    continue;
+                }
+                Err(Error::Directory(error)) if error.kind() == Fault::Refused => {
+                    return Err(refused(rules, error));
+                }
+                Err(other) => return Err(other),
+            };
+            let anchor = match (anchor, &observed) {
+                (Some(anchor), _) => anchor,
+                (None, Some(entry)) => self.anchor_of(entry)?,
+                (None, None) => continue,
+            };
+            return Ok(link_at(anchor, dn, state.link.as_ref()));
+        }
+        Err(match last {
+            Some(error) if error.is_entry_already_exists() => Error::conflict(format!(
+                "the directory has an entry {} that is another's, or whose {} is not this user's",
+                desired.dn(),
+                rules.match_attribute
+            )),
+            Some(error) if error.is_no_such_object() => Error::missing_base("users.base_dn", &rules.base_dn, error),
+            Some(error) => Error::Directory(error),
+            None => Error::Busy,
+        })
+    }
+
+    /// The user's entry: the linked one, or the one that matches and is nobody else's.
+    async fn observe_user(&self, state: &State, desired: &DesiredEntry) -> Result<Option<Entry>, Error> {
+        let rules = &self.rules.users;
+        let attributes = user::observed_attributes(rules);
+        if let Some(link) = &state.link
+            && let Some(entry) = self
+                .linked_entry(link, &rules.base_dn, &attributes)
+                .await
+                .map_err(|error| missing_base(rules, error))?
+        {
+            return Ok(Some(entry));
+        }
+        let Some(wanted) = desired.attributes.get(&rules.match_attribute).and_then(|desired| desired.values.first())
+        else {
+            return Ok(None);
+        };
+        let filter = Filter::Equal(rules.match_attribute.clone(), wanted.clone());
+        let matching = self.directory.search(&rules.base_dn, Depth::Subtree, &filter, &attributes).await;
+        let mut matching = matching.map_err(|error| missing_base(rules, error.into()))?;
+        let Some(entry) = matching.pop() else {
+            return Ok(None);
+        };
+        let named = |dn: &Dn| format!("{dn:?}", dn = dn.to_string());
+        if !matching.is_empty() {
+            let dns: Vec<String> = matching.iter().chain([&entry]).map(|entry| named(&entry.dn)).collect();
+            let detail = format!("several directory entries have this {}: {}", rules.match_attribute, dns.join(", "));
+            return Err(Error::conflict(detail));
+        }
+        let owners = self.store.linked(&self.anchor_of(&entry)?).await?;
+        if let Some(owner) = owners.iter().find(|owner| **owner != state.id) {
+            let detail = format!("the directory entry {} belongs to the user {owner} already", named(&entry.dn));
+            return Err(Error::conflict(detail));
+        }
+        Ok(Some(entry))
+    }
+
+    async fn delete_user(&self, state: &State) -> Result<Settlement, Error> {
+        if let Some(link) = &state.link {
+            let base = &self.rules.users.base_dn;
+            let dn = self.delete_linked(link, base).await.map_err(|error| match error {
+                Error::Directory(error) if error.kind() == Fault::Refused => refused(&self.rules.users, error),
+                other => other,
+            })?;
+            self.forget_names(link, dn.as_ref()).await?;
+        }
+        crash_point(CrashPoint::Record);
+        self.store.remove(&state.id).await?;
+        Ok(Settlement::Gone)
+    }
+
+    /// Deletes the entry of a link, wherever it is. Returns where it was.
+    pub(super) async fn delete_linked(&self, link: &Link, base: &Dn) -> Result<Option<Dn>, Error> {
+        for _ in 0..ATTEMPTS {
+            let Some(entry) = self.linked_entry(link, base, &[] as &[AttributeName]).await? else {
+                return Ok(None);
+            };
+            let mut plan = Plan::default();
+            plan.push(Change::Delete { dn: entry.dn.clone() }, Reason::Tombstone);
+            match self.carry_out(plan).await {
+                Err(Error::Directory(error)) if error.is_no_such_object() => {}
+                other => return other.map(|_| Some(entry.dn)),
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// Takes every name that the entry of a link had out of all references.
+    pub(super) async fn forget_names(&self, link: &Link, last: Option<&Dn>) -> Result<(), Error> {
+        let mut names = vec![&link.dn];
+        names.extend(link.previous_dn.as_ref());
+        names.extend(last.filter(|dn| **dn != link.dn));
+        for dn in names {
+            self.follow(dn, Fate::Deleted).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the entry is after the plan was carried out.
+pub(super) fn final_dn(plan: &Plan, observed: Option<&Entry>, desired: &DesiredEntry) -> Dn {
+    let renamed = plan.steps.iter().find_map(|step| match &step.change {
+        Change::Rename { dn, new_rdn } => Some(dn.parent().unwrap_or_default().child(new_rdn.clone())),
+        _ => None,
+    });
+    renamed.unwrap_or_else(|| observed.map_or_else(|| desired.dn(), |entry| entry.dn.clone()))
+}
+
+fn missing_base(rules: &UserRules, error: Error) -> Error {
+    match error {
+        Error::Directory(error) if error.is_no_such_object() => {
+            Error::missing_base("users.base_dn", &rules.base_dn, error)
+        }
+        other => other,
+    }
+}
+
+fn refused(rules: &UserRules, error: ldap::Error) -> Error {
+    super::error::refused(&rules.attributes, error)
+}

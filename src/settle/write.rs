@@ -1,0 +1,321 @@
+//! What a client can write: create, replace, patch, delete. Each saves what is wanted and settles it.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use super::error::unmappable;
+use super::locks::{GroupsGuard, KeyGuard};
+use super::{Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion};
+use crate::mapping::{References, group::map_group, rules, user::map_user};
+use crate::scim::filter::Term;
+use crate::scim::resource::{self, text};
+use crate::scim::{AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Resource, ResourceId, ScimType};
+use crate::store::{Intent, State, Wanted};
+
+/// A write of an existing resource.
+enum Edit {
+    Replace(Draft),
+    Patch(Patch),
+}
+
+impl Bridge {
+    /// Creates a resource, or continues a creation that no client has heard the end of.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when there is such a resource already.
+    pub async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
+        let name = text(&draft.document, kind.required()).unwrap_or_default().to_lowercase();
+        let _name = self.locks.key(format!("{kind} {name}")).await?;
+        let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
+        let repeated = match kind {
+            Kind::User => self.repeated_user(&draft.document, &name).await?,
+            Kind::Group => self.repeated_group(&draft.document).await?,
+        };
+        let id = repeated.unwrap_or_else(|| ResourceId(uuid::Uuid::new_v4().to_string()));
+        let _resource = self.locks.key(id.as_str()).await?;
+        let state = self.store.state(&id).await?;
+        let settled = state.as_ref().and_then(|state| state.settled.as_ref()).map(|resource| &resource.document);
+        self.check_writable(kind, &draft.document, settled).await?;
+        let changes = draft.members.map(MemberChange::Replace).into_iter().collect();
+        let members = self.member_rows(&id, changes).await?;
+        let wanted = Wanted {
+            id: id.clone(),
+            kind,
+            name_claim: name_claim(kind, &draft.document),
+            intent: Some(Intent::Put(draft.document)),
+            members,
+            now: now(),
+        };
+        self.settle_wanted(&wanted).await
+    }
+
+    /// Replaces a resource's attributes; `active` and members that the draft does not name stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such resource.
+    pub async fn replace(&self, kind: Kind, id: &ResourceId, draft: Draft) -> Result<Resource, Error> {
+        self.edit(kind, id, Edit::Replace(draft)).await
+    }
+
+    /// Applies a PATCH.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such resource.
+    pub async fn patch(&self, kind: Kind, id: &ResourceId, patch: Patch) -> Result<Resource, Error> {
+        self.edit(kind, id, Edit::Patch(patch)).await
+    }
+
+    /// Deletes a resource, its entry and its memberships.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such resource.
+    pub async fn delete(&self, kind: Kind, id: &ResourceId) -> Result<(), Error> {
+        let _resource = self.locks.key(id.as_str()).await?;
+        let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
+        self.visible(kind, id).await?;
+        let wanted = Wanted {
+            id: id.clone(),
+            kind,
+            intent: Some(Intent::Delete),
+            name_claim: None,
+            members: Vec::new(),
+            now: now(),
+        };
+        self.store.want(&wanted).await?;
+        crash_point(CrashPoint::Intent);
+        self.settle_or_forget(id, Audience::Client).await.map(|_| ())
+    }
+
+    async fn edit(&self, kind: Kind, id: &ResourceId, edit: Edit) -> Result<Resource, Error> {
+        let _resource = self.locks.key(id.as_str()).await?;
+        let mut write = GroupsWrite::Members;
+        loop {
+            let _groups = self.groups_guard(kind, write).await?;
+            let state = self.visible(kind, id).await?;
+            if is_deletion(&state) {
+                // Somebody was told to try the deletion again; it comes first.
+                self.settle_or_forget(id, Audience::Client).await?;
+                return Err(Error::NotFound(id.clone()));
+            }
+            let before = state.desired().cloned().unwrap_or_default();
+            let after = apply(&edit, &before)?;
+            if kind == Kind::Group && write == GroupsWrite::Members && renames(&before, &after.document) {
+                write = GroupsWrite::Structure;
+                continue;
+            }
+            let _entry = self.entry_guard(kind, &state).await?;
+            return self.write_edit(kind, &state, &before, after).await;
+        }
+    }
+
+    async fn write_edit(
+        &self,
+        kind: Kind,
+        state: &State,
+        before: &Document,
+        after: Patched,
+    ) -> Result<Resource, Error> {
+        let members = self.member_rows(&state.id, after.members).await?;
+        let changed = after.document != *before || state.intent.is_some();
+        if let (false, true, Some(settled)) = (changed, members.is_empty(), &state.settled)
+            && self.store.unsettled_members(&state.id).await?.is_empty()
+        {
+            return Ok(settled.clone());
+        }
+        if changed {
+            self.check_writable(kind, &after.document, Some(before)).await?;
+        }
+        let wanted = Wanted {
+            id: state.id.clone(),
+            kind,
+            name_claim: name_claim(kind, &after.document),
+            intent: changed.then_some(Intent::Put(after.document)),
+            members,
+            now: now(),
+        };
+        self.settle_wanted(&wanted).await
+    }
+
+    async fn settle_wanted(&self, wanted: &Wanted) -> Result<Resource, Error> {
+        self.store.want(wanted).await?;
+        crash_point(CrashPoint::Intent);
+        match self.settle_or_forget(&wanted.id, Audience::Client).await? {
+            Settlement::Present(resource) => Ok(resource),
+            Settlement::Gone => Err(Error::NotFound(wanted.id.clone())),
+        }
+    }
+
+    /// Settles; what may succeed later stays pending, what cannot is forgotten, and what was done of it
+    /// is undone by settling what stood before.
+    pub(super) async fn settle_or_forget(&self, id: &ResourceId, audience: Audience) -> Result<Settlement, Error> {
+        let error = match self.settle(id, audience).await {
+            Ok(settlement) => return Ok(settlement),
+            Err(error) => error,
+        };
+        if error.is_passing() {
+            self.wake.notify_one();
+            return Err(error);
+        }
+        self.store.forget(id).await?;
+        if self.store.state(id).await?.is_some()
+            && let Err(left) = self.settle(id, Audience::Nobody).await
+        {
+            let left = &left as &dyn std::error::Error;
+            tracing::warn!(scim.id = %id, error = left, "cannot bring back what stood before a refused change");
+        }
+        Err(error)
+    }
+
+    /// The resource as clients see it, with what is pending.
+    async fn visible(&self, kind: Kind, id: &ResourceId) -> Result<State, Error> {
+        let state = self.store.state(id).await?;
+        let visible = state.filter(|state| state.kind == kind && state.settled.is_some());
+        visible.ok_or_else(|| Error::NotFound(id.clone()))
+    }
+
+    /// Who has claimed a user's name: the same creation, not answered yet, or somebody else.
+    async fn repeated_user(&self, document: &Document, name: &str) -> Result<Option<ResourceId>, Error> {
+        let Some(id) = self.store.claimant(name).await? else {
+            return Ok(None);
+        };
+        match self.store.state(&id).await? {
+            Some(state) if is_deletion(&state) => {
+                let _resource = self.locks.key(id.as_str()).await?;
+                self.settle_or_forget(&id, Audience::Nobody).await?;
+                Ok(None)
+            }
+            Some(state) if is_repetition(&state, document) => Ok(Some(id)),
+            _ => {
+                let user_name = text(document, "userName").unwrap_or_default();
+                Err(Error::conflict(format!("there is a user with the userName {user_name:?} already")))
+            }
+        }
+    }
+
+    /// Groups of one name may be several when their `externalId`s differ.
+    async fn repeated_group(&self, document: &Document) -> Result<Option<ResourceId>, Error> {
+        for (id, pending) in self.store.creating(Kind::Group).await? {
+            if same_group(&pending, document) {
+                return Ok(Some(id));
+            }
+        }
+        let name = text(document, "displayName").unwrap_or_default();
+        let Ok(path) = AttributePath::parse(Kind::Group, "displayName") else {
+            return Ok(None);
+        };
+        let terms = [Term::Index(self.groups.entry(&path, name))];
+        let found = self.store.find(Kind::Group, &terms, 0, u32::MAX).await?;
+        for group in found.resources.iter().filter(|group| same_group(&group.document, document)) {
+            match self.store.state(&group.id).await? {
+                Some(state) if is_deletion(&state) => _ = self.settle_or_forget(&group.id, Audience::Nobody).await?,
+                Some(state) if !state.answered => return Ok(Some(state.id)),
+                Some(_) => {
+                    return Err(Error::conflict(format!("there is a group with the displayName {name:?} already")));
+                }
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says what would keep a document from becoming an entry, before anything is saved.
+    async fn check_writable(&self, kind: Kind, document: &Document, before: Option<&Document>) -> Result<(), Error> {
+        match kind {
+            Kind::User => {
+                map_user(&self.rules.users, document, &References::new()).map_err(unmappable)?;
+                let attributes = &self.rules.users.attributes;
+                let named_before = before.map(|before| rules::referenced(attributes, before)).unwrap_or_default();
+                let named: BTreeSet<ResourceId> = rules::referenced(attributes, document)
+                    .difference(&named_before)
+                    .cloned()
+                    .map(ResourceId)
+                    .collect();
+                let known = self.store.known(&named).await?;
+                let unknown = named.iter().filter(|id| !known.contains_key(*id));
+                refuse_unknown(unknown.collect(), "refers to")
+            }
+            Kind::Group => {
+                let rules = self.rules.groups.as_ref();
+                rules.map(|rules| map_group(rules, document).map_err(unmappable)).transpose()?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn groups_guard(&self, kind: Kind, write: GroupsWrite) -> Result<Option<GroupsGuard>, Error> {
+        match (kind, write) {
+            (Kind::User, _) => Ok(None),
+            (Kind::Group, GroupsWrite::Members) => self.locks.members().await.map(Some),
+            (Kind::Group, GroupsWrite::Structure) => self.locks.structure().await.map(Some),
+        }
+    }
+
+    /// Groups that share an entry take turns.
+    async fn entry_guard(&self, kind: Kind, state: &State) -> Result<Option<KeyGuard>, Error> {
+        match (kind, &state.link) {
+            (Kind::Group, Some(link)) => self.locks.key(format!("entry {}", link.anchor)).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// How much of the groups a write may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GroupsWrite {
+    Members,
+    Structure,
+}
+
+fn apply(edit: &Edit, before: &Document) -> Result<Patched, Error> {
+    match edit {
+        Edit::Patch(patch) => Ok(patch.apply(before)?),
+        Edit::Replace(draft) => {
+            let mut document = draft.document.clone();
+            // Absent must never come to mean "may log in again".
+            if let (None, Some(active)) =
+                (resource::attribute(&document, "active"), resource::attribute(before, "active"))
+            {
+                document.insert("active".to_owned(), active.clone());
+            }
+            let members = draft.members.clone().map(MemberChange::Replace).into_iter().collect();
+            Ok(Patched { document, members })
+        }
+    }
+}
+
+fn renames(before: &Document, after: &Document) -> bool {
+    text(before, "displayName") != text(after, "displayName")
+}
+
+fn name_claim(kind: Kind, document: &Document) -> Option<String> {
+    (kind == Kind::User).then(|| text(document, "userName").unwrap_or_default().to_lowercase())
+}
+
+/// Whether a creation is the retry of one that no client heard the end of.
+fn is_repetition(state: &State, document: &Document) -> bool {
+    let same = |before: &Document| text(before, "externalId") == text(document, "externalId");
+    match &state.settled {
+        None => state.desired().is_some_and(same),
+        Some(settled) => !state.answered && same(&settled.document),
+    }
+}
+
+fn same_group(left: &Document, right: &Document) -> bool {
+    ["displayName", "externalId"].iter().all(|name| text(left, name) == text(right, name))
+}
+
+pub(super) fn refuse_unknown(unknown: Vec<&ResourceId>, how: &str) -> Result<(), Error> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = unknown.iter().take(20).map(|id| id.as_str()).collect();
+    let more =
+        if unknown.len() > ids.len() { format!(" and {} more", unknown.len() - ids.len()) } else { String::new() };
+    let detail = format!("the request {how} {}{more}, which is not the id of a user or group here", ids.join(", "));
+    Err(Error::Invalid(crate::scim::Error::new(ScimType::InvalidValue, detail)))
+}
+
+/// The present time in UTC, RFC 3339.
+pub(super) fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}

@@ -1,0 +1,59 @@
+-- What Entra wants, and what of it the directory holds already. SQL that SQLite and PostgreSQL both run.
+
+CREATE TABLE resource (
+    id              TEXT   NOT NULL PRIMARY KEY,
+    kind            TEXT   NOT NULL,            -- User | Group
+    document        TEXT,                       -- settled attributes as JSON; NULL until the creation is settled
+    version         BIGINT NOT NULL,
+    created         TEXT   NOT NULL,            -- RFC 3339, UTC
+    modified        TEXT   NOT NULL,
+    anchor          TEXT,                       -- the link: which entry belongs to the resource
+    dn              TEXT,
+    previous_dn     TEXT,                       -- set while references still have to follow a rename
+    intent          TEXT,                       -- put | delete; NULL when nothing is pending
+    intent_document TEXT,                       -- what a put wants
+    answered        BIGINT NOT NULL             -- 0 until a client has heard that its creation succeeded
+);
+
+CREATE INDEX resource_in_order ON resource (kind, created, id);
+CREATE INDEX resource_by_anchor ON resource (anchor);
+-- An entry belongs to one user; groups of one name share theirs.
+CREATE UNIQUE INDEX user_by_anchor ON resource (anchor) WHERE kind = 'User';
+CREATE INDEX resource_with_intent ON resource (created, id) WHERE intent IS NOT NULL;
+
+-- userName is unique from the moment that it is wanted, without case (RFC 7643 §4.1.1).
+CREATE TABLE name_claim (
+    name        TEXT NOT NULL PRIMARY KEY,
+    resource_id TEXT NOT NULL
+);
+CREATE INDEX name_claim_of ON name_claim (resource_id);
+
+-- What filters find without reading documents.
+CREATE TABLE lookup (
+    kind        TEXT NOT NULL,
+    attribute   TEXT NOT NULL,
+    value       TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    PRIMARY KEY (kind, attribute, value, resource_id)
+);
+CREATE INDEX lookup_of ON lookup (resource_id);
+
+CREATE TABLE member (
+    group_id  TEXT NOT NULL,
+    member_id TEXT NOT NULL,
+    state     TEXT NOT NULL,                    -- settled | joining | leaving | stripped
+    PRIMARY KEY (group_id, member_id)
+);
+CREATE INDEX member_of ON member (member_id);
+CREATE INDEX member_pending ON member (group_id) WHERE state <> 'settled';
+
+CREATE TABLE token (
+    name    TEXT NOT NULL PRIMARY KEY,
+    hash    TEXT NOT NULL UNIQUE,               -- SHA-256 in hex; the token itself is never kept
+    created TEXT NOT NULL
+);
+
+CREATE TABLE setting (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);

@@ -1,0 +1,267 @@
+//! Desired state, kept: resources, their links and pending intents, members, tokens.
+//!
+//! Not the directory, and not a cache of it. The contract stands on [`Store`]; every implementation
+//! passes the same conformance suite. Invariant: what a write returned `Ok` for survives a crash.
+
+pub mod sqlite;
+mod token;
+
+pub use sqlite::SqliteStore;
+pub use token::token_hash;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+
+use crate::directory::{Anchor, Dn, Link};
+use crate::scim::filter::{Index, IndexEntry, Term};
+use crate::scim::{Document, Kind, Member, Resource, ResourceId};
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store could not be opened or brought to this version's form.
+    #[error("cannot open the store {url}")]
+    Open {
+        /// Where it should be.
+        url: String,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A read or write failed.
+    #[error("cannot {attempt}")]
+    Access {
+        /// What was being done.
+        attempt: &'static str,
+        /// What went wrong.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row holds what no version of this program wrote.
+    #[error("the stored {what} of resource {id} cannot be read")]
+    Damaged {
+        /// Which part.
+        what: &'static str,
+        /// Of which resource.
+        id: String,
+    },
+    /// The name or entry belongs to another resource.
+    #[error("{what} already belongs to another resource")]
+    Taken {
+        /// The name or entry.
+        what: String,
+    },
+}
+
+/// What is pending for a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    /// It should have these attributes.
+    Put(Document),
+    /// It should be gone, entry and all.
+    Delete,
+}
+
+/// All that is known of a resource, settled and pending.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its kind.
+    pub kind: Kind,
+    /// As the directory holds it; `None` until its creation is settled.
+    pub settled: Option<Resource>,
+    /// Its entry.
+    pub link: Option<Link>,
+    /// What is pending.
+    pub intent: Option<Intent>,
+    /// Whether a client has heard that its creation succeeded. Until then a repeated creation is the
+    /// first one's retry.
+    pub answered: bool,
+}
+
+impl State {
+    /// The attributes that the resource should have: pending ones before settled ones. `None` when it
+    /// should be gone.
+    pub fn desired(&self) -> Option<&Document> {
+        match &self.intent {
+            Some(Intent::Put(document)) => Some(document),
+            Some(Intent::Delete) => None,
+            None => self.settled.as_ref().map(|resource| &resource.document),
+        }
+    }
+}
+
+/// Where a member stands between what is wanted and what the directory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberState {
+    /// A member, in the directory too.
+    Settled,
+    /// Shall become one.
+    Joining,
+    /// Was one and shall be one no longer.
+    Leaving,
+    /// Not known to be one; shall not be one if the directory says otherwise.
+    Stripped,
+}
+
+/// A write that is wanted, saved before the directory is touched.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The resource; a new id for a creation.
+    pub id: ResourceId,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it should become; `None` when only its members change.
+    pub intent: Option<Intent>,
+    /// The folded `userName` that it claims.
+    pub name_claim: Option<String>,
+    /// Members whose state changes.
+    pub members: Vec<(ResourceId, MemberState)>,
+    /// The present time, RFC 3339.
+    pub now: String,
+}
+
+/// A write that the directory holds.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The resource.
+    pub id: ResourceId,
+    /// Its attributes.
+    pub document: Document,
+    /// Its entry.
+    pub link: Link,
+    /// Under which values it is found from now on.
+    pub index: Vec<IndexEntry>,
+    /// The folded `userName`; other claims of the resource are given up.
+    pub name_claim: Option<String>,
+    /// Whether a client is waiting for the answer.
+    pub answered: bool,
+    /// The present time, RFC 3339.
+    pub now: String,
+}
+
+/// A resource that another may refer to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its entry's name.
+    pub dn: Dn,
+}
+
+/// A bearer token, without the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// What the operator called it.
+    pub name: String,
+    /// When it was made, RFC 3339.
+    pub created: String,
+}
+
+/// A page of resources and how many there are in all.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// How many resources fulfil the terms.
+    pub total: u64,
+    /// Those of the page asked for, in order of creation.
+    pub resources: Vec<Resource>,
+}
+
+/// Where the desired state is kept.
+///
+/// A read sees every write that returned before it began. A write is atomic and durable when it returns.
+/// Reads that serve clients (`get`, `find`, `members`) show the settled state: a pending creation is
+/// not there yet, a pending deletion is still there, a joining member is not one yet.
+/// The caller serialises writes of one resource.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The settled resource of that id and kind.
+    async fn get(&self, kind: Kind, id: &ResourceId) -> Result<Option<Resource>, Error>;
+
+    /// The settled resources that fulfil all terms, in a stable order (creation, then id); `limit` of
+    /// them after `offset`.
+    async fn find(&self, kind: Kind, terms: &[Term], offset: u32, limit: u32) -> Result<Found, Error>;
+
+    /// The settled members of a group, in a stable order.
+    async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error>;
+
+    /// Settled and pending state of a resource of any kind.
+    async fn state(&self, id: &ResourceId) -> Result<Option<State>, Error>;
+
+    /// Those of the ids that can be referred to: settled, linked, and not about to be deleted.
+    async fn known(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Known>, Error>;
+
+    /// The resources linked to the entry with that anchor.
+    async fn linked(&self, anchor: &Anchor) -> Result<Vec<ResourceId>, Error>;
+
+    /// Who claims that folded `userName`, pending or settled.
+    async fn claimant(&self, name: &str) -> Result<Option<ResourceId>, Error>;
+
+    /// The creations of that kind that are pending, with the attributes wanted.
+    async fn creating(&self, kind: Kind) -> Result<Vec<(ResourceId, Document)>, Error>;
+
+    /// All resources with something pending, oldest first: intents, members, references to follow.
+    async fn pending(&self) -> Result<Vec<ResourceId>, Error>;
+
+    /// The state of those of a group's members whose state is not settled.
+    async fn unsettled_members(&self, group: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error>;
+
+    /// The state of these members of a group, where they have one.
+    async fn member_states(
+        &self,
+        group: &ResourceId,
+        ids: &BTreeSet<ResourceId>,
+    ) -> Result<BTreeMap<ResourceId, MemberState>, Error>;
+
+    /// All that a group wants as members: settled and joining.
+    async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error>;
+
+    /// How many members all groups linked to that anchor have in the directory (settled and leaving)
+    /// and how many they want (settled and joining); each member counts once per group.
+    async fn member_counts(&self, anchor: &Anchor) -> Result<(u64, u64), Error>;
+
+    /// Saves what is wanted, as pending. A resource that is new gets a row.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when another resource claims the name; nothing is saved then.
+    async fn want(&self, wanted: &Wanted) -> Result<(), Error>;
+
+    /// Forgets what is pending: the settled state stays, a pending creation is gone without trace.
+    async fn forget(&self, id: &ResourceId) -> Result<(), Error>;
+
+    /// Records where a resource's entry is, everything else left as it is.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when the entry belongs to another user.
+    async fn link(&self, id: &ResourceId, link: &Link) -> Result<(), Error>;
+
+    /// Records that what was pending is settled, members included. The version counts up.
+    /// Returns the resource as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when the entry belongs to another user.
+    async fn settle(&self, settled: &Settled) -> Result<Resource, Error>;
+
+    /// Removes a resource and its memberships both ways.
+    async fn remove(&self, id: &ResourceId) -> Result<(), Error>;
+
+    /// Makes the lookups of all resources agree with the indexes, unless they do already.
+    async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error>;
+
+    /// Keeps a token's hash.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when there is a token of that name.
+    async fn add_token(&self, token: &TokenRecord, hash: &str) -> Result<(), Error>;
+
+    /// All tokens, by name.
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, Error>;
+
+    /// Forgets a token; false when there is none of that name.
+    async fn remove_token(&self, name: &str) -> Result<bool, Error>;
+
+    /// The name of the token with that hash.
+    async fn token_named(&self, hash: &str) -> Result<Option<String>, Error>;
+}

@@ -1,0 +1,629 @@
+//! The store in one SQLite file: the embedded default, for one node.
+//!
+//! One connection writes, a few read beside it (write-ahead log). Every commit is synced to disk: an
+//! intent must be durable before the directory is touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
+
+use super::{Error, Found, Intent, Known, MemberState, Settled, State, Store, TokenRecord, Wanted};
+use crate::directory::{Anchor, Dn, Link};
+use crate::scim::filter::{Index, IndexEntry, Term};
+use crate::scim::{Document, Kind, Member, Resource, ResourceId};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations");
+
+/// How many values one statement names: SQLite's oldest limit on parameters is 999.
+const CHUNK: usize = 300;
+/// How many resources are read at a time when all are.
+const PAGE: u32 = 500;
+const READERS: u32 = 4;
+
+/// A store in a SQLite file.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    reader: SqlitePool,
+    writer: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the store at a `sqlite://` URL, made on first use, readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when the file cannot be made, opened or brought to this version's form.
+    pub async fn open(url: &str) -> Result<SqliteStore, Error> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Open { url: url.to_owned(), source };
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|error| failed(error.into()))?
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // Another process, such as `token create`, may be writing.
+            .busy_timeout(Duration::from_secs(5));
+        create_private(options.get_filename()).map_err(|error| failed(error.into()))?;
+        let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
+        MIGRATIONS.run(&writer).await.map_err(|error| failed(error.into()))?;
+        let reader = pool(READERS).connect_with(options.read_only(true)).await.map_err(|error| failed(error.into()))?;
+        Ok(SqliteStore { reader, writer })
+    }
+
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure("begin a write"))
+    }
+
+    async fn row(&self, id: &ResourceId) -> Result<Option<Row>, Error> {
+        sqlx::query_as("SELECT * FROM resource WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(failure("read a resource"))
+    }
+}
+
+/// SQLite gives its side files the mode of the main one.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+        return Ok(());
+    }
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(|_| ())
+}
+
+fn failure(attempt: &'static str) -> impl Fn(sqlx::Error) -> Error {
+    move |source| Error::Access { attempt, source }
+}
+
+/// The same, where a broken uniqueness means that the thing belongs to another.
+fn failure_or_taken(attempt: &'static str, what: &str) -> impl Fn(sqlx::Error) -> Error {
+    move |source| match source.as_database_error() {
+        Some(database) if database.is_unique_violation() => Error::Taken { what: what.to_owned() },
+        _ => Error::Access { attempt, source },
+    }
+}
+
+async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), Error> {
+    transaction.commit().await.map_err(failure("commit a write"))
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    kind: String,
+    document: Option<String>,
+    version: i64,
+    created: String,
+    modified: String,
+    anchor: Option<String>,
+    dn: Option<String>,
+    previous_dn: Option<String>,
+    intent: Option<String>,
+    intent_document: Option<String>,
+    answered: i64,
+}
+
+impl Row {
+    fn damaged(&self, what: &'static str) -> Error {
+        Error::Damaged { what, id: self.id.clone() }
+    }
+
+    fn kind(&self) -> Result<Kind, Error> {
+        Kind::named(&self.kind).ok_or_else(|| self.damaged("kind"))
+    }
+
+    fn parse_document(&self, text: &str) -> Result<Document, Error> {
+        serde_json::from_str(text).map_err(|_| self.damaged("document"))
+    }
+
+    fn parse_dn(&self, text: &str) -> Result<Dn, Error> {
+        text.parse().map_err(|_| self.damaged("dn"))
+    }
+
+    fn resource(&self) -> Result<Option<Resource>, Error> {
+        let Some(document) = &self.document else {
+            return Ok(None);
+        };
+        Ok(Some(Resource {
+            id: ResourceId(self.id.clone()),
+            kind: self.kind()?,
+            document: self.parse_document(document)?,
+            version: self.version,
+            created: self.created.clone(),
+            modified: self.modified.clone(),
+        }))
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        let link = match (&self.anchor, &self.dn) {
+            (Some(anchor), Some(dn)) => Some(Link {
+                anchor: Anchor(anchor.clone()),
+                dn: self.parse_dn(dn)?,
+                previous_dn: self.previous_dn.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
+            }),
+            _ => None,
+        };
+        let intent = match (self.intent.as_deref(), &self.intent_document) {
+            (None, _) => None,
+            (Some("put"), Some(document)) => Some(Intent::Put(self.parse_document(document)?)),
+            (Some("delete"), _) => Some(Intent::Delete),
+            _ => return Err(self.damaged("intent")),
+        };
+        Ok(State {
+            id: ResourceId(self.id.clone()),
+            kind: self.kind()?,
+            settled: self.resource()?,
+            link,
+            intent,
+            answered: self.answered != 0,
+        })
+    }
+}
+
+const MEMBER_STATES: [(MemberState, &str); 4] = [
+    (MemberState::Settled, "settled"),
+    (MemberState::Joining, "joining"),
+    (MemberState::Leaving, "leaving"),
+    (MemberState::Stripped, "stripped"),
+];
+
+fn state_text(state: MemberState) -> &'static str {
+    MEMBER_STATES.iter().find(|(known, _)| *known == state).map(|(_, text)| *text).unwrap_or_default()
+}
+
+fn member_state(group: &ResourceId, text: &str) -> Result<MemberState, Error> {
+    let known = MEMBER_STATES.iter().find(|(_, known)| *known == text);
+    known.map(|(state, _)| *state).ok_or_else(|| Error::Damaged { what: "member state", id: group.0.clone() })
+}
+
+fn document_text(document: &Document) -> String {
+    serde_json::Value::Object(document.clone()).to_string()
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn get(&self, kind: Kind, id: &ResourceId) -> Result<Option<Resource>, Error> {
+        match self.row(id).await? {
+            Some(row) if row.kind == kind.as_str() => row.resource(),
+            _ => Ok(None),
+        }
+    }
+
+    async fn find(&self, kind: Kind, terms: &[Term], offset: u32, limit: u32) -> Result<Found, Error> {
+        let narrowed = |select: &'static str| {
+            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(select);
+            query.push(" FROM resource WHERE document IS NOT NULL AND kind = ").push_bind(kind.as_str());
+            for term in terms {
+                match term {
+                    Term::Id(id) => query.push(" AND id = ").push_bind(id.as_str().to_owned()),
+                    Term::Member(id) => query
+                        .push(" AND id IN (SELECT group_id FROM member WHERE state IN ('settled', 'leaving') AND member_id = ")
+                        .push_bind(id.as_str().to_owned())
+                        .push(")"),
+                    Term::Index(IndexEntry { key, value }) => query
+                        .push(" AND id IN (SELECT resource_id FROM lookup WHERE kind = ")
+                        .push_bind(kind.as_str())
+                        .push(" AND attribute = ")
+                        .push_bind(key.clone())
+                        .push(" AND value = ")
+                        .push_bind(value.clone())
+                        .push(")"),
+                };
+            }
+            query
+        };
+        let mut page = narrowed("SELECT *");
+        page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
+        page.push(" OFFSET ").push_bind(i64::from(offset));
+        let rows: Vec<Row> =
+            page.build_query_as().fetch_all(&self.reader).await.map_err(failure("read a page of resources"))?;
+        let resources: Vec<Resource> =
+            rows.iter().filter_map(|row| row.resource().transpose()).collect::<Result<_, _>>()?;
+        // The first page tells the total when it is not full.
+        let total = if offset == 0 && resources.len() < limit as usize {
+            resources.len() as u64
+        } else {
+            let count = narrowed("SELECT COUNT(*)").build_query_scalar::<i64>().fetch_one(&self.reader).await;
+            count.map_err(failure("count resources"))?.unsigned_abs()
+        };
+        Ok(Found { total, resources })
+    }
+
+    async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT member.member_id, resource.kind FROM member JOIN resource ON resource.id = member.member_id
+             WHERE member.group_id = $1 AND member.state IN ('settled', 'leaving') ORDER BY member.member_id",
+        )
+        .bind(group.as_str())
+        .fetch_all(&self.reader)
+        .await
+        .map_err(failure("read the members of a group"))?;
+        let member = |(id, kind): (String, String)| {
+            let damaged = Error::Damaged { what: "kind", id: id.clone() };
+            Kind::named(&kind).map(|kind| Member { id: ResourceId(id), kind }).ok_or(damaged)
+        };
+        rows.into_iter().map(member).collect()
+    }
+
+    async fn state(&self, id: &ResourceId) -> Result<Option<State>, Error> {
+        self.row(id).await?.map(|row| row.state()).transpose()
+    }
+
+    async fn known(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Known>, Error> {
+        let ids: Vec<&ResourceId> = ids.iter().collect();
+        let mut known = BTreeMap::new();
+        for chunk in ids.chunks(CHUNK) {
+            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+                "SELECT id, kind, dn FROM resource WHERE document IS NOT NULL AND dn IS NOT NULL
+                 AND (intent IS NULL OR intent <> 'delete') AND id IN (",
+            );
+            let mut list = query.separated(", ");
+            for id in chunk {
+                list.push_bind(id.as_str());
+            }
+            query.push(")");
+            let rows: Vec<(String, String, String)> =
+                query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
+            for (id, kind, dn) in rows {
+                let damaged = |what| Error::Damaged { what, id: id.clone() };
+                let kind = Kind::named(&kind).ok_or_else(|| damaged("kind"))?;
+                let dn = dn.parse().map_err(|_| damaged("dn"))?;
+                known.insert(ResourceId(id), Known { kind, dn });
+            }
+        }
+        Ok(known)
+    }
+
+    async fn linked(&self, anchor: &Anchor) -> Result<Vec<ResourceId>, Error> {
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM resource WHERE anchor = $1 ORDER BY created, id")
+            .bind(&anchor.0)
+            .fetch_all(&self.reader)
+            .await
+            .map_err(failure("look an entry's resources up"))?;
+        Ok(ids.into_iter().map(ResourceId).collect())
+    }
+
+    async fn claimant(&self, name: &str) -> Result<Option<ResourceId>, Error> {
+        let id: Option<String> = sqlx::query_scalar("SELECT resource_id FROM name_claim WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(failure("look a name up"))?;
+        Ok(id.map(ResourceId))
+    }
+
+    async fn creating(&self, kind: Kind) -> Result<Vec<(ResourceId, Document)>, Error> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT * FROM resource WHERE intent IS NOT NULL AND document IS NULL AND kind = $1 ORDER BY created, id",
+        )
+        .bind(kind.as_str())
+        .fetch_all(&self.reader)
+        .await
+        .map_err(failure("read pending creations"))?;
+        let states: Vec<State> = rows.iter().map(Row::state).collect::<Result<_, _>>()?;
+        Ok(states.into_iter().filter_map(|state| Some((state.id.clone(), state.desired()?.clone()))).collect())
+    }
+
+    async fn pending(&self) -> Result<Vec<ResourceId>, Error> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM resource WHERE intent IS NOT NULL OR previous_dn IS NOT NULL
+             OR id IN (SELECT group_id FROM member WHERE state <> 'settled') ORDER BY created, id",
+        )
+        .fetch_all(&self.reader)
+        .await
+        .map_err(failure("read what is pending"))?;
+        Ok(ids.into_iter().map(ResourceId).collect())
+    }
+
+    async fn unsettled_members(&self, group: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT member_id, state FROM member WHERE group_id = $1 AND state <> 'settled' ORDER BY member_id",
+        )
+        .bind(group.as_str())
+        .fetch_all(&self.reader)
+        .await
+        .map_err(failure("read pending members"))?;
+        rows.into_iter().map(|(id, state)| Ok((ResourceId(id), member_state(group, &state)?))).collect()
+    }
+
+    async fn member_states(
+        &self,
+        group: &ResourceId,
+        ids: &BTreeSet<ResourceId>,
+    ) -> Result<BTreeMap<ResourceId, MemberState>, Error> {
+        let ids: Vec<&ResourceId> = ids.iter().collect();
+        let mut states = BTreeMap::new();
+        for chunk in ids.chunks(CHUNK) {
+            let mut query: QueryBuilder<Sqlite> =
+                QueryBuilder::new("SELECT member_id, state FROM member WHERE group_id = ");
+            query.push_bind(group.as_str()).push(" AND member_id IN (");
+            let mut list = query.separated(", ");
+            for id in chunk {
+                list.push_bind(id.as_str());
+            }
+            query.push(")");
+            let rows: Vec<(String, String)> =
+                query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look members up"))?;
+            for (id, state) in rows {
+                states.insert(ResourceId(id), member_state(group, &state)?);
+            }
+        }
+        Ok(states)
+    }
+
+    async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT member_id FROM member WHERE group_id = $1 AND state IN ('settled', 'joining') ORDER BY member_id",
+        )
+        .bind(group.as_str())
+        .fetch_all(&self.reader)
+        .await
+        .map_err(failure("read wanted members"))?;
+        Ok(ids.into_iter().map(ResourceId).collect())
+    }
+
+    async fn member_counts(&self, anchor: &Anchor) -> Result<(u64, u64), Error> {
+        let (held, wanted): (i64, i64) = sqlx::query_as(
+            "SELECT COALESCE(SUM(CASE WHEN state IN ('settled', 'leaving') THEN 1 ELSE 0 END), 0),
+                    COALESCE(SUM(CASE WHEN state IN ('settled', 'joining') THEN 1 ELSE 0 END), 0)
+             FROM member WHERE group_id IN (SELECT id FROM resource WHERE anchor = $1)",
+        )
+        .bind(&anchor.0)
+        .fetch_one(&self.reader)
+        .await
+        .map_err(failure("count members"))?;
+        Ok((held.unsigned_abs(), wanted.unsigned_abs()))
+    }
+
+    async fn want(&self, wanted: &Wanted) -> Result<(), Error> {
+        let mut write = self.write().await?;
+        let connection: &mut SqliteConnection = &mut write;
+        if let Some(intent) = &wanted.intent {
+            let (text, document) = match intent {
+                Intent::Put(document) => ("put", Some(document_text(document))),
+                Intent::Delete => ("delete", None),
+            };
+            sqlx::query(
+                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered)
+                 VALUES ($1, $2, 0, $3, $3, $4, $5, 0)
+                 ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document",
+            )
+            .bind(wanted.id.as_str())
+            .bind(wanted.kind.as_str())
+            .bind(&wanted.now)
+            .bind(text)
+            .bind(document)
+            .execute(&mut *connection)
+            .await
+            .map_err(failure("save an intent"))?;
+        }
+        if let Some(name) = &wanted.name_claim {
+            claim(connection, &wanted.id, name).await?;
+        }
+        for chunk in wanted.members.chunks(CHUNK) {
+            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO member (group_id, member_id, state) ");
+            query.push_values(chunk, |mut row, (member, state)| {
+                row.push_bind(wanted.id.as_str()).push_bind(member.as_str()).push_bind(state_text(*state));
+            });
+            query.push(" ON CONFLICT (group_id, member_id) DO UPDATE SET state = excluded.state");
+            query.build().execute(&mut *connection).await.map_err(failure("save members"))?;
+        }
+        commit(write).await
+    }
+
+    async fn forget(&self, id: &ResourceId) -> Result<(), Error> {
+        let mut write = self.write().await?;
+        let connection: &mut SqliteConnection = &mut write;
+        let settled: Option<(Option<String>, String)> =
+            sqlx::query_as("SELECT document, kind FROM resource WHERE id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(failure("forget an intent"))?;
+        match settled {
+            None | Some((None, _)) => delete_rows(connection, id).await?,
+            Some((Some(_), _)) => {
+                for statement in [
+                    "UPDATE resource SET intent = NULL, intent_document = NULL WHERE id = $1",
+                    "DELETE FROM member WHERE group_id = $1 AND state IN ('joining', 'stripped')",
+                    "UPDATE member SET state = 'settled' WHERE group_id = $1 AND state = 'leaving'",
+                    // The settled name is among the lookups; a name that was only wanted is given up.
+                    "DELETE FROM name_claim WHERE resource_id = $1 AND name NOT IN
+                     (SELECT value FROM lookup WHERE resource_id = $1 AND kind = 'User' AND attribute = 'username')",
+                ] {
+                    let done = sqlx::query(statement).bind(id.as_str()).execute(&mut *connection).await;
+                    done.map_err(failure("forget an intent"))?;
+                }
+            }
+        }
+        commit(write).await
+    }
+
+    async fn link(&self, id: &ResourceId, link: &Link) -> Result<(), Error> {
+        sqlx::query("UPDATE resource SET anchor = $2, dn = $3, previous_dn = $4 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(&link.anchor.0)
+            .bind(link.dn.to_string())
+            .bind(link.previous_dn.as_ref().map(Dn::to_string))
+            .execute(&self.writer)
+            .await
+            .map_err(failure_or_taken("record a link", &link.dn.to_string()))?;
+        Ok(())
+    }
+
+    async fn settle(&self, settled: &Settled) -> Result<Resource, Error> {
+        let mut write = self.write().await?;
+        let connection: &mut SqliteConnection = &mut write;
+        let row: Row = sqlx::query_as(
+            "UPDATE resource SET document = $2, version = version + 1, modified = $3, anchor = $4, dn = $5,
+                    previous_dn = $6, intent = NULL, intent_document = NULL,
+                    answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END
+             WHERE id = $1 RETURNING *",
+        )
+        .bind(settled.id.as_str())
+        .bind(document_text(&settled.document))
+        .bind(&settled.now)
+        .bind(&settled.link.anchor.0)
+        .bind(settled.link.dn.to_string())
+        .bind(settled.link.previous_dn.as_ref().map(Dn::to_string))
+        .bind(i64::from(settled.answered))
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failure_or_taken("record what is settled", &settled.link.dn.to_string()))?;
+        let kind = row.kind()?;
+        write_lookups(connection, kind, &settled.id, &settled.index).await?;
+        if let Some(name) = &settled.name_claim {
+            claim(connection, &settled.id, name).await?;
+            sqlx::query("DELETE FROM name_claim WHERE resource_id = $1 AND name <> $2")
+                .bind(settled.id.as_str())
+                .bind(name)
+                .execute(&mut *connection)
+                .await
+                .map_err(failure("give names up"))?;
+        }
+        if kind == Kind::Group {
+            for statement in [
+                "DELETE FROM member WHERE group_id = $1 AND state IN ('leaving', 'stripped')",
+                "UPDATE member SET state = 'settled' WHERE group_id = $1 AND state = 'joining'",
+            ] {
+                let done = sqlx::query(statement).bind(settled.id.as_str()).execute(&mut *connection).await;
+                done.map_err(failure("settle members"))?;
+            }
+        }
+        commit(write).await?;
+        row.resource()?.ok_or_else(|| row.damaged("document"))
+    }
+
+    async fn remove(&self, id: &ResourceId) -> Result<(), Error> {
+        let mut write = self.write().await?;
+        delete_rows(&mut write, id).await?;
+        commit(write).await
+    }
+
+    async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error> {
+        for (kind, index) in indexes {
+            let name = format!("index of {kind}");
+            let keys = index.keys().join("\n");
+            let present: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE name = $1")
+                .bind(&name)
+                .fetch_optional(&self.reader)
+                .await
+                .map_err(failure("read the state of the index"))?;
+            if present.as_deref() == Some(&keys) {
+                continue;
+            }
+            let mut offset = 0;
+            loop {
+                let found = self.find(*kind, &[], offset, PAGE).await?;
+                if found.resources.is_empty() {
+                    break;
+                }
+                let mut write = self.write().await?;
+                for resource in &found.resources {
+                    write_lookups(&mut write, *kind, &resource.id, &index.entries(&resource.document)).await?;
+                }
+                commit(write).await?;
+                offset = offset.saturating_add(PAGE);
+            }
+            sqlx::query(
+                "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(&name)
+            .bind(&keys)
+            .execute(&self.writer)
+            .await
+            .map_err(failure("record the state of the index"))?;
+        }
+        Ok(())
+    }
+
+    async fn add_token(&self, token: &TokenRecord, hash: &str) -> Result<(), Error> {
+        sqlx::query("INSERT INTO token (name, hash, created) VALUES ($1, $2, $3)")
+            .bind(&token.name)
+            .bind(hash)
+            .bind(&token.created)
+            .execute(&self.writer)
+            .await
+            .map_err(failure_or_taken("keep a token", &token.name))?;
+        Ok(())
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, Error> {
+        let rows: Vec<(String, String)> = sqlx::query_as("SELECT name, created FROM token ORDER BY name")
+            .fetch_all(&self.reader)
+            .await
+            .map_err(failure("read tokens"))?;
+        Ok(rows.into_iter().map(|(name, created)| TokenRecord { name, created }).collect())
+    }
+
+    async fn remove_token(&self, name: &str) -> Result<bool, Error> {
+        let done = sqlx::query("DELETE FROM token WHERE name = $1").bind(name).execute(&self.writer).await;
+        Ok(done.map_err(failure("forget a token"))?.rows_affected() > 0)
+    }
+
+    async fn token_named(&self, hash: &str) -> Result<Option<String>, Error> {
+        sqlx::query_scalar("SELECT name FROM token WHERE hash = $1")
+            .bind(hash)
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(failure("look a token up"))
+    }
+}
+
+async fn claim(connection: &mut SqliteConnection, id: &ResourceId, name: &str) -> Result<(), Error> {
+    // A claim that is its owner's already changes nothing; another's matches no row.
+    let done = sqlx::query(
+        "INSERT INTO name_claim (name, resource_id) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET resource_id = excluded.resource_id
+         WHERE name_claim.resource_id = excluded.resource_id",
+    )
+    .bind(name)
+    .bind(id.as_str())
+    .execute(connection)
+    .await
+    .map_err(failure("claim a name"))?;
+    if done.rows_affected() == 0 {
+        return Err(Error::Taken { what: format!("the userName {name:?}") });
+    }
+    Ok(())
+}
+
+async fn write_lookups(
+    connection: &mut SqliteConnection,
+    kind: Kind,
+    id: &ResourceId,
+    entries: &[IndexEntry],
+) -> Result<(), Error> {
+    let attempt = "write lookups";
+    sqlx::query("DELETE FROM lookup WHERE resource_id = $1")
+        .bind(id.as_str())
+        .execute(&mut *connection)
+        .await
+        .map_err(failure(attempt))?;
+    for chunk in entries.chunks(CHUNK / 2) {
+        let mut query: QueryBuilder<Sqlite> =
+            QueryBuilder::new("INSERT INTO lookup (kind, attribute, value, resource_id) ");
+        query.push_values(chunk, |mut row, entry| {
+            row.push_bind(kind.as_str()).push_bind(&entry.key).push_bind(&entry.value).push_bind(id.as_str());
+        });
+        query.build().execute(&mut *connection).await.map_err(failure(attempt))?;
+    }
+    Ok(())
+}
+
+async fn delete_rows(connection: &mut SqliteConnection, id: &ResourceId) -> Result<(), Error> {
+    for statement in [
+        "DELETE FROM lookup WHERE resource_id = $1",
+        "DELETE FROM name_claim WHERE resource_id = $1",
+        "DELETE FROM member WHERE group_id = $1 OR member_id = $1",
+        "DELETE FROM resource WHERE id = $1",
+    ] {
+        let done = sqlx::query(statement).bind(id.as_str()).execute(&mut *connection).await;
+        done.map_err(failure("remove a resource"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Stories: SCIM requests go in over real HTTP, and what is looked at is the SCIM answer and a real directory.
+//!
+//! Each story starts its own slapd and its own copy of the program (see `support`), so they run side by side and in any
+//! order. What Entra sends is in `tests/fixtures/entra`, one file per form.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test that meets the unexpected ends there, and says so"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod auth;
+mod cli;
+mod concurrency;
+mod crash;
+mod example;
+mod failure;
+mod groups;
+mod names;
+mod patch;
+mod peer;
+mod query;
+mod tidy;
+mod tolerance;
+mod twins;
+mod users;

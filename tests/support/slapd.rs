@@ -1,0 +1,282 @@
+//! A private OpenLDAP per test, made from the same configuration that the project ships in `docker/openldap`.
+//!
+//! It can be stopped, started again on the same port and data, and frozen, and it can be looked at and changed with
+//! the tools that an administrator has. It goes when the value is dropped.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use tempfile::TempDir;
+
+use super::ldif::{self, Entry};
+use super::wait_for;
+
+const SLAPD: &str = "/usr/sbin/slapd";
+const SLAPADD: &str = "/usr/sbin/slapadd";
+pub(crate) const SUFFIX: &str = "dc=example,dc=org";
+const ADMIN: &str = "cn=admin,dc=example,dc=org";
+/// Not the password of the example: so a log that holds it is easy to find, and the setting is seen to be used.
+pub(crate) const ADMIN_PASSWORD: &str = "Adm1n-of-the-test-directory";
+
+/// How a test's directory differs from the one that the project ships.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    #[default]
+    AsShipped,
+    /// No `refint` and no `memberof`: nobody but the bridge repairs what points at a renamed or deleted entry.
+    Plain,
+    /// Knows the class `groupOfMembers`, whose `member` is optional, as in RFC 2307bis.
+    OptionalMember,
+}
+
+pub(crate) struct Slapd {
+    folder: TempDir,
+    port: u16,
+    process: Mutex<Option<Child>>,
+}
+
+impl Slapd {
+    pub(crate) fn start(flavor: Flavor) -> Self {
+        assert!(
+            Path::new(SLAPD).exists(),
+            "{SLAPD} is missing, and the stories need a real directory: `make test` installs it \
+             (on Debian: apt-get install slapd ldap-utils)"
+        );
+        let folder = TempDir::with_prefix("scimbridge-slapd-").expect("a folder for slapd");
+        write_configuration(folder.path(), flavor);
+        let configuration = folder.path().join("slapd.conf");
+        let loaded = Command::new(SLAPADD)
+            .args(["-q", "-f"])
+            .arg(&configuration)
+            .arg("-l")
+            .arg(project().join("docker/openldap/base.ldif"))
+            .output()
+            .expect("slapadd runs");
+        assert!(loaded.status.success(), "slapadd: {}", String::from_utf8_lossy(&loaded.stderr));
+        let mut slapd = Self { folder, port: free_port(), process: Mutex::new(None) };
+        while !slapd.launch() {
+            // Somebody took the port in between.
+            slapd.port = free_port();
+        }
+        slapd
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ldap://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it as an administrator would: the port is closed, the data stays.
+    pub(crate) fn stop(&self) {
+        if let Some(mut child) = self.process.lock().unwrap().take() {
+            signal("-TERM", &child);
+            child.wait().expect("slapd ends");
+        }
+    }
+
+    /// Starts it again, same port and same data.
+    pub(crate) fn start_again(&self) {
+        assert!(self.launch(), "slapd does not start again on port {}", self.port);
+    }
+
+    /// Freezes it: connections open, requests are taken in by the kernel, nothing answers.
+    pub(crate) fn pause(&self) {
+        signal("-STOP", self.process.lock().unwrap().as_ref().expect("slapd runs"));
+    }
+
+    pub(crate) fn resume(&self) {
+        signal("-CONT", self.process.lock().unwrap().as_ref().expect("slapd runs"));
+    }
+
+    /// What an administrator does by hand: LDIF for `ldapmodify`. A record without a `changetype` is an add.
+    #[track_caller]
+    pub(crate) fn by_hand(&self, ldif: &str) {
+        let mut child = self
+            .tool("ldapmodify")
+            .args(["-a", "-D", ADMIN, "-w", ADMIN_PASSWORD])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ldapmodify runs");
+        child.stdin.take().expect("a pipe").write_all(ldif.as_bytes()).expect("ldapmodify reads");
+        let output = child.wait_with_output().expect("ldapmodify ends");
+        assert!(output.status.success(), "ldapmodify: {}\n{ldif}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    pub(crate) fn set_password(&self, dn: &str, password: &str) {
+        self.by_hand(&format!("dn: {dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password}\n"));
+    }
+
+    /// Whether a simple bind with this password is let in: the only proof that somebody is locked out.
+    pub(crate) fn bind(&self, dn: &str, password: &str) -> bool {
+        let output = self.tool("ldapwhoami").args(["-D", dn, "-w", password]).output().expect("ldapwhoami runs");
+        match output.status.code() {
+            Some(0) => true,
+            Some(49 | 50 | 53) => false,
+            _ => panic!("a bind as {dn}: {}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    /// The entries below `branch` (such as `ou=groups`) and the branch itself, with their user attributes.
+    pub(crate) fn entries(&self, branch: &str) -> Vec<Entry> {
+        self.search(&format!("{branch},{SUFFIX}"), "sub", &["*"])
+    }
+
+    /// The entries below a branch as text; see [`ldif`].
+    pub(crate) fn ldif(&self, branch: &str) -> String {
+        let below: Vec<Entry> = self.entries(branch).into_iter().filter(|entry| entry.rdn() != branch).collect();
+        ldif::render(&below)
+    }
+
+    /// One entry, with the operational attributes that are asked for beside the user attributes.
+    pub(crate) fn entry_with(&self, dn: &str, operational: &[&str]) -> Option<Entry> {
+        let mut attributes = vec!["*"];
+        attributes.extend_from_slice(operational);
+        self.search(dn, "base", &attributes).pop()
+    }
+
+    pub(crate) fn entry(&self, dn: &str) -> Option<Entry> {
+        self.entry_with(dn, &[])
+    }
+
+    /// An attribute of an entry that must be there; operational attributes too.
+    #[track_caller]
+    pub(crate) fn values(&self, dn: &str, attribute: &str) -> Vec<String> {
+        self.entry_with(dn, &[attribute]).unwrap_or_else(|| panic!("{dn} is not in the directory")).values(attribute)
+    }
+
+    /// Who is under `ou=people` with exactly this value, byte for byte.
+    pub(crate) fn people(&self, attribute: &str, value: &str) -> Vec<Entry> {
+        self.exactly("ou=people", attribute, value)
+    }
+
+    /// Which groups are under `ou=groups` with exactly this `cn`, byte for byte.
+    pub(crate) fn groups(&self, name: &str) -> Vec<Entry> {
+        self.exactly("ou=groups", "cn", name)
+    }
+
+    fn exactly(&self, branch: &str, attribute: &str, value: &str) -> Vec<Entry> {
+        let has = |entry: &Entry| entry.values(attribute).iter().any(|known| known == value);
+        self.entries(branch).into_iter().filter(has).collect()
+    }
+
+    fn search(&self, base: &str, scope: &str, attributes: &[&str]) -> Vec<Entry> {
+        let output = self
+            .tool("ldapsearch")
+            .args(["-D", ADMIN, "-w", ADMIN_PASSWORD, "-LLL", "-o", "ldif-wrap=no"])
+            .args(["-b", base, "-s", scope, "(objectClass=*)"])
+            .args(attributes)
+            .output()
+            .expect("ldapsearch runs");
+        match output.status.code() {
+            Some(0) => ldif::parse(&String::from_utf8_lossy(&output.stdout)),
+            // No such object, or a DN that cannot be one.
+            Some(32 | 34) => Vec::new(),
+            _ => panic!("ldapsearch at {base}: {}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.args(["-x", "-H", &self.url()]);
+        command
+    }
+
+    /// Starts the process and waits until it answers; false when it ended instead, as it does on a taken port.
+    fn launch(&self) -> bool {
+        let log = File::options().create(true).append(true).open(self.folder.path().join("slapd.log")).expect("a log");
+        let child = Command::new(SLAPD)
+            .arg("-f")
+            .arg(self.folder.path().join("slapd.conf"))
+            .args(["-h", &format!("ldap://127.0.0.1:{}/", self.port), "-d", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("slapd runs");
+        let mut process = self.process.lock().unwrap();
+        let child = process.insert(child);
+        let up = wait_for("slapd to answer", || {
+            if child.try_wait().expect("slapd's state").is_some() {
+                return Some(false);
+            }
+            let probe: Output =
+                self.tool("ldapsearch").args(["-b", SUFFIX, "-s", "base", "1.1"]).output().expect("ldapsearch runs");
+            probe.status.success().then_some(true)
+        });
+        if !up {
+            *process = None;
+        }
+        up
+    }
+}
+
+impl Drop for Slapd {
+    fn drop(&mut self) {
+        if let Ok(process) = self.process.get_mut()
+            && let Some(mut child) = process.take()
+        {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// The project's folder, where the shipped configuration is.
+pub(crate) fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Sends a signal by the command that a person would type: the standard library only knows SIGKILL.
+pub(crate) fn signal(name: &str, child: &Child) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success(), "kill {name} {}", child.id());
+}
+
+fn write_configuration(folder: &Path, flavor: Flavor) {
+    let shipped = fs::read_to_string(project().join("docker/openldap/slapd.conf.in")).expect("the shipped slapd.conf");
+    let mut text = shipped
+        .replace("@RUN@", &folder.display().to_string())
+        .replace("rootpw   secret", &format!("rootpw   {ADMIN_PASSWORD}"));
+    assert!(text.contains(ADMIN_PASSWORD), "slapd.conf.in has another rootpw than the one that is replaced here");
+    match flavor {
+        Flavor::AsShipped => {}
+        Flavor::Plain => {
+            let overlays = ["overlay refint", "refint_", "overlay memberof", "memberof-"];
+            let kept = text.lines().filter(|line| !overlays.iter().any(|overlay| line.starts_with(overlay)));
+            text = kept.collect::<Vec<_>>().join("\n");
+        }
+        Flavor::OptionalMember => {
+            let schema = folder.join("optional-member.schema");
+            fs::write(
+                &schema,
+                "objectclass ( 1.3.6.1.4.1.4203.666.99.1 NAME 'groupOfMembers' SUP top STRUCTURAL\n\
+                 \tMUST cn MAY ( member $ description $ ou $ o ) )\n",
+            )
+            .expect("a schema file");
+            let last = "include /etc/ldap/schema/inetorgperson.schema";
+            text = text.replace(last, &format!("{last}\ninclude {}", schema.display()));
+        }
+    }
+    fs::create_dir(folder.join("data")).expect("a folder for the data");
+    fs::write(folder.join("slapd.conf"), text).expect("slapd.conf");
+}
+
+/// A port that nobody listens on, below the range that the kernel hands to outgoing connections: from that range a
+/// stranger could sit on the port while slapd is stopped. No two tests of one run get the same.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let offset = (std::process::id() % 97) as u16 * 200;
+        let port = 11_000 + offset.wrapping_add(step) % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
