@@ -82,7 +82,7 @@ pub(super) fn unknown(tree: &Value) -> Vec<Problem> {
     let unknown = written.into_iter().filter(|(generic, _)| {
         let within =
             |known: &&str| known.strip_prefix(generic.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
-        !KEYS.contains(&generic.as_str()) && !KEYS.iter().any(|known| within(&known))
+        !KEYS.contains(&generic.as_str()) && !KEYS.iter().any(within)
     });
     unknown
         .map(|(generic, shown)| {

@@ -128,7 +128,7 @@ fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::At
         (None, Some(template), None) => match Template::compile(&template) {
             Ok(template) => Source::Template(template),
             Err(error) => {
-                checker.problem(format!("{key}.template"), error);
+                checker.problem(format!("{key}.template"), format!("the template of {ldap}: {error}"));
                 return None;
             }
         },

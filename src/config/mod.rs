@@ -30,8 +30,14 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file or a variable has no meaning at all.
-    #[error("cannot make sense of the configuration")]
-    Parse(#[source] ::config::ConfigError),
+    #[error("cannot make sense of the configuration file {} and the variables", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: ::config::ConfigError,
+    },
     /// The settings cannot be used.
     #[error("{}", render(.0))]
     Problems(Vec<Problem>),
@@ -64,14 +70,15 @@ fn render(problems: &[Problem]) -> String {
 /// # Errors
 /// [`Error`], with every problem that could be found.
 pub fn load(file: &Path) -> Result<Settings, Error> {
+    let unreadable = |source| Error::Parse { path: file.to_owned(), source };
     let text = std::fs::read_to_string(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
     let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__");
     let config = Config::builder()
         .add_source(File::from_str(&text, FileFormat::Toml))
         .add_source(environment)
         .build()
-        .map_err(Error::Parse)?;
-    let tree: serde_json::Value = config.clone().try_deserialize().map_err(Error::Parse)?;
+        .map_err(unreadable)?;
+    let tree: serde_json::Value = config.clone().try_deserialize().map_err(unreadable)?;
     let mut problems = keys::unknown(&tree);
     match config.try_deserialize::<raw::Raw>() {
         Ok(raw) => match Settings::check(raw) {
@@ -80,7 +87,7 @@ pub fn load(file: &Path) -> Result<Settings, Error> {
             Err(more) => problems.extend(more),
         },
         // An unknown key is often the cause of what is wrong with the rest.
-        Err(error) if problems.is_empty() => return Err(Error::Parse(error)),
+        Err(error) if problems.is_empty() => return Err(unreadable(error)),
         Err(_) => {}
     }
     Err(Error::Problems(problems))

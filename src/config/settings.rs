@@ -244,7 +244,7 @@ fn check_server(checker: &mut Checker, server: raw::Server) -> Server {
 
 fn check_store(checker: &mut Checker, store: raw::Store) -> String {
     if store.url.starts_with("postgres:") || store.url.starts_with("postgresql:") {
-        checker.later("store.url", "PostgreSQL");
+        checker.problem("store.url", "postgres:// is not supported by this version; use sqlite://");
     } else if !store.url.starts_with("sqlite:") {
         checker.problem("store.url", format!("{:?} is not a sqlite:// URL", store.url));
     }

@@ -38,7 +38,8 @@ impl Flavor {
             let values = root_dse.values(&AttributeName::of(attribute));
             values.iter().any(|value| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(wanted)))
         };
-        // OpenLDAP honours the permissive-modify control without advertising it.
+        // OpenLDAP honours the permissive-modify control without advertising it (for additions; for
+        // deletions in part, which the client makes up for).
         let openldap = has("objectClass", "OpenLDAProotDSE");
         Flavor {
             permissive_modify: openldap || has("supportedControl", PERMISSIVE_MODIFY),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use serde_json::Value;
 
 use super::error::Scim;
+use super::request::Segment;
 use super::{Failure, Service};
 use crate::scim::discovery;
 
@@ -19,7 +20,7 @@ pub(super) async fn resource_types(State(service): State<Arc<Service>>) -> Scim 
 
 pub(super) async fn resource_type(
     State(service): State<Arc<Service>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Scim, Failure> {
     one(discovery::resource_types(&service.base_url, &service.kinds()), &id, &request)
@@ -31,7 +32,7 @@ pub(super) async fn schemas(State(service): State<Arc<Service>>) -> Scim {
 
 pub(super) async fn schema(
     State(service): State<Arc<Service>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Scim, Failure> {
     one(discovery::schemas(&service.base_url, &service.kinds()), &id, &request)

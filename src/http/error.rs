@@ -84,7 +84,10 @@ impl IntoResponse for Failure {
                 _ => tracing::error!(status = answer.status.as_u16(), "request failed"),
             }
         } else if let Failure::Write(_) | Failure::Scim(_) = &self {
-            tracing::info!(status = answer.status.as_u16(), detail = %answer.detail, "request refused");
+            // The detail is for the client and may hold names of people.
+            let scim_type = answer.scim_type.map(ScimType::as_str).unwrap_or_default();
+            tracing::info!(status = answer.status.as_u16(), scim_type, "request refused");
+            tracing::debug!(detail = %answer.detail, "request refused");
         }
         let body = error::body(answer.status.as_u16(), answer.scim_type, &answer.detail);
         let mut response = (answer.status, Scim(body)).into_response();

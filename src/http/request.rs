@@ -1,8 +1,9 @@
 //! Reading requests: paths with stray slashes, query strings, bodies.
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::Uri;
+use axum::http::request::Parts;
 use serde_json::Value;
 use tokio_stream::StreamExt as _;
 
@@ -25,6 +26,20 @@ pub(super) fn with_plain_path(mut request: Request) -> Request {
         }
     }
     request
+}
+
+/// The last segment of the path: an id. One that cannot be decoded was never issued.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Segment, Failure> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(segment)) => Ok(Segment(segment)),
+            Err(_) => Err(Failure::NoSuchPath(parts.uri.path().to_owned())),
+        }
+    }
 }
 
 /// The query of a read. Keys that SCIM does not know, such as `aadOptscim062020`, are ignored.

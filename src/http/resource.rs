@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use tracing::Instrument;
 
 use super::error::Scim;
-use super::request::{self, Query};
+use super::request::{self, Query, Segment};
 use super::{Allowed, Failure, Service};
 use crate::scim::filter::Search;
 use crate::scim::list::{self, Paging};
@@ -31,14 +31,14 @@ pub(super) fn routes(kind: Kind) -> Router<Arc<Service>> {
     let collection: MethodRouter<Arc<Service>> = get(move |service: Shared, uri: Uri| search(kind, service.0, uri))
         .post(move |service: Shared, request: Request| create(kind, service.0, request));
     let single: MethodRouter<Arc<Service>> =
-        get(move |service: Shared, id: Path<String>, uri: Uri| read(kind, service.0, ResourceId(id.0), uri))
-            .put(move |service: Shared, id: Path<String>, request: Request| {
+        get(move |service: Shared, id: Segment, uri: Uri| read(kind, service.0, ResourceId(id.0), uri))
+            .put(move |service: Shared, id: Segment, request: Request| {
                 replace(kind, service.0, ResourceId(id.0), request)
             })
-            .patch(move |service: Shared, id: Path<String>, request: Request| {
+            .patch(move |service: Shared, id: Segment, request: Request| {
                 patch(kind, service.0, ResourceId(id.0), request)
             })
-            .delete(move |service: Shared, id: Path<String>| delete(kind, service.0, ResourceId(id.0)));
+            .delete(move |service: Shared, id: Segment| delete(kind, service.0, ResourceId(id.0)));
     let endpoint = kind.endpoint();
     Router::new().route(&format!("/{endpoint}"), collection).route(&format!("/{endpoint}/{{id}}"), single)
 }
@@ -96,7 +96,7 @@ async fn delete(kind: Kind, service: Arc<Service>, id: ResourceId) -> Result<Sta
 async fn search(kind: Kind, service: Arc<Service>, uri: Uri) -> Result<Scim, Failure> {
     let query = Query::read(&uri);
     let (paging, projection) = (query.paging()?, query.projection(kind)?);
-    let search = Search::parse(service.bridge.index(kind), query.filter.as_deref())?;
+    let search = Search::parse(service.bridge.index_of(kind), query.filter.as_deref())?;
     let found = if search.is_indexed() {
         service.store.find(kind, &search.terms, paging.start_index - 1, paging.count).await?
     } else {

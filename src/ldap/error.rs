@@ -103,8 +103,12 @@ impl Error {
     /// What the program does about it.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Connect { .. } | Error::Away { .. } | Error::Interrupted { .. } => Kind::Passing,
-            Error::Answer { code, .. } | Error::Bind { code, .. } => kind_of_code(*code),
+            // The bridge's own credentials are refused: an outage that the operator ends. What is wanted
+            // meanwhile, such as the disabling of a leaver, must not be dropped.
+            Error::Connect { .. } | Error::Bind { .. } | Error::Away { .. } | Error::Interrupted { .. } => {
+                Kind::Passing
+            }
+            Error::Answer { code, .. } => kind_of_code(*code),
             Error::Tls { .. } | Error::NoRootDse | Error::NoAnchor { .. } | Error::UnreadableDn(_) => Kind::Forbidden,
         }
     }

@@ -26,6 +26,11 @@ use crate::directory::{
 };
 use pool::{Handle, Pool};
 
+/// How often a modify is sent again with what is left of it.
+const ATTEMPTS: usize = 4;
+/// How many values the server is asked about at a time.
+const QUESTIONS_AT_ONCE: usize = 64;
+
 /// What the server is and which schema it has, read once.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -155,9 +160,8 @@ impl Directory {
     /// Carries out one change. Returns the anchor of an entry that was added.
     ///
     /// # Errors
-    /// The server's answer; nothing was changed then, except where a server without the permissive-modify
-    /// control refused one of several member values. Or the connection was lost, and then it is not
-    /// known whether the change was made: look.
+    /// The server's answer; nothing was changed then. Or the connection was lost, and then it is not known
+    /// whether the change was made: look.
     pub async fn apply(&self, change: &Change) -> Result<Option<Anchor>, Error> {
         match change {
             Change::Add { dn, attributes } => self.add(dn, attributes).await.map(Some),
@@ -204,14 +208,41 @@ impl Directory {
 
     async fn modify(&self, dn: &Dn, modifications: &[Modification], tolerance: Tolerance) -> Result<(), Error> {
         let permissive = self.profile().await?.flavor.permissive_modify;
-        let control = (tolerance == Tolerance::AlreadySo && permissive).then_some(PermissiveModify);
-        let at_once = self.modify_once(dn, modifications, control).await;
-        match at_once {
-            Err(error) if tolerance == Tolerance::AlreadySo && !permissive && error.is_already_so() => {
-                self.modify_value_by_value(dn, modifications).await
+        let control = || (tolerance == Tolerance::AlreadySo && permissive).then_some(PermissiveModify);
+        let mut outcome = self.modify_once(dn, modifications, control()).await;
+        for _ in 0..ATTEMPTS {
+            match outcome {
+                Err(error) if tolerance == Tolerance::AlreadySo && error.is_already_so() => {}
+                other => return other,
             }
-            other => other,
+            // A server without the control, or OpenLDAP, which has it and yet refuses a delete whose last
+            // value is not there (seen with 2.5.13): look which values are still to be changed.
+            let left = self.still_to_do(dn, modifications).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            outcome = self.modify_once(dn, &left, control()).await;
         }
+        outcome
+    }
+
+    /// The modifications without values that are as wanted already.
+    async fn still_to_do(&self, dn: &Dn, modifications: &[Modification]) -> Result<Vec<Modification>, Error> {
+        let mut left = Vec::new();
+        for modification in modifications {
+            let wanted = modification.action == Action::Add;
+            let mut values = Vec::new();
+            for chunk in modification.values.chunks(QUESTIONS_AT_ONCE) {
+                let questions = chunk.iter().map(|value| self.holds(dn, &modification.attribute, value));
+                let answers = futures_util::future::try_join_all(questions).await?;
+                let to_change = chunk.iter().zip(answers).filter(|(_, held)| *held != wanted);
+                values.extend(to_change.map(|(value, _)| value.clone()));
+            }
+            if !values.is_empty() {
+                left.push(Modification { values, ..modification.clone() });
+            }
+        }
+        Ok(left)
     }
 
     async fn modify_once(
@@ -228,23 +259,6 @@ impl Directory {
         }
         let modified = ldap.modify(&dn.to_string(), mods).await;
         succeed("modify", dn, handle.check("modify", dn, modified)?)
-    }
-
-    /// For servers without the permissive-modify control: additions first, so that a list that must not
-    /// be empty never is.
-    async fn modify_value_by_value(&self, dn: &Dn, modifications: &[Modification]) -> Result<(), Error> {
-        for wanted in [Action::Add, Action::Delete] {
-            for modification in modifications.iter().filter(|modification| modification.action == wanted) {
-                for value in &modification.values {
-                    let single = Modification { values: vec![value.clone()], ..modification.clone() };
-                    match self.modify_once(dn, &[single], None).await {
-                        Err(error) if error.is_already_so() => {}
-                        other => other?,
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Takes leave of the server.

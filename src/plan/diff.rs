@@ -101,6 +101,11 @@ fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry,
             )
         }
     };
+    // What names the entry cannot be taken from it (RFC 4511 §4.6), and where somebody else chose the
+    // naming attribute it is not ours to choose another.
+    let named = entry.dn.rdn().and_then(|rdn| rdn.value(name));
+    let surplus: Vec<Value> =
+        surplus.into_iter().filter(|value| named.is_none_or(|named| !same(schema, name, named, value))).collect();
     if surplus.is_empty() && lacking.is_empty() {
         return Vec::new();
     }

@@ -117,7 +117,7 @@ impl Search {
             }
         }
         for condition in &search.rest {
-            check_supported(kind, condition).map_err(|reason| refuse(&reason))?;
+            check_supported(index, condition).map_err(|reason| refuse(&reason))?;
         }
         Ok(search)
     }
@@ -198,8 +198,10 @@ fn comparable(value: &CompValue) -> Option<String> {
     }
 }
 
-/// Refuses what cannot be evaluated on a document.
-fn check_supported(kind: Kind, filter: &Filter) -> Result<(), String> {
+/// Refuses what cannot be evaluated on a document, and attributes that nobody has told us of: to answer
+/// "nobody" where a name is mistyped makes Entra create everybody again.
+fn check_supported(index: &Index, filter: &Filter) -> Result<(), String> {
+    let kind = index.kind;
     let check_path = |path: &AttrPath| {
         let path = AttributePath::resolve(kind, path.clone(), None, None);
         if is_members(kind, &path) {
@@ -208,7 +210,11 @@ fn check_supported(kind: Kind, filter: &Filter) -> Result<(), String> {
                     .to_owned(),
             );
         }
-        Ok(())
+        let common = path.extension.is_none() && ["meta", "schemas"].contains(&path.name.as_str());
+        if common || schema::attribute(kind, &path).is_some() || index.covers(&path) {
+            return Ok(());
+        }
+        Err(format!("asks for {path}, which is in no schema and in no attribute map"))
     };
     match filter {
         Filter::Attr(AttrExp::Present(path)) => check_path(path),
@@ -220,8 +226,8 @@ fn check_supported(kind: Kind, filter: &Filter) -> Result<(), String> {
             check_path(attr)?;
             check_value_filter(filter)
         }
-        Filter::Not(inner) => check_supported(kind, inner),
-        Filter::And(all) | Filter::Or(all) => all.iter().try_for_each(|filter| check_supported(kind, filter)),
+        Filter::Not(inner) => check_supported(index, inner),
+        Filter::And(all) | Filter::Or(all) => all.iter().try_for_each(|filter| check_supported(index, filter)),
     }
 }
 

@@ -83,10 +83,11 @@ impl Patch {
         let mut patch = Patch { kind, operations: Vec::new() };
         for (index, operation) in operations.iter().enumerate() {
             let field = |name: &str| operation.as_object().and_then(|operation| resource::attribute(operation, name));
-            let op = field("op")
-                .and_then(Value::as_str)
+            let sent = field("op").unwrap_or(&Value::Null);
+            let op = sent
+                .as_str()
                 .and_then(quirks::operation)
-                .ok_or_else(|| syntax(format!("Operations[{index}]: op must be add, replace or remove")))?;
+                .ok_or_else(|| syntax(format!("Operations[{index}]: op must be add, replace or remove, not {sent}")))?;
             let value = field("value").cloned().unwrap_or(Value::Null);
             match field("path") {
                 None | Some(Value::Null) => patch.push_pathless(index, op, value)?,

@@ -57,7 +57,7 @@ pub fn without_nulls(value: &Value) -> Option<Value> {
 pub fn unwrap_single(definition: &Definition, value: Value) -> Value {
     let single = match value {
         Value::Array(mut elements) if elements.len() == 1 => elements.remove(0),
-        other => other,
+        other => return other,
     };
     match &single {
         Value::Object(complex) if definition.kind != Type::Complex => {

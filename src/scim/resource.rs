@@ -157,8 +157,11 @@ pub fn is_reserved(name: &str) -> bool {
 /// Says so when the attribute is missing without which the resource has no name.
 pub fn check_required(kind: Kind, document: &Document) -> Result<(), Error> {
     match text(document, kind.required()) {
-        Some(name) if !name.is_empty() => Ok(()),
-        _ => Err(Error::new(ScimType::InvalidValue, format!("{} is required and must be a text", kind.required()))),
+        Some(name) if !name.trim().is_empty() => Ok(()),
+        _ => {
+            let detail = format!("{} is required and must be a text that is not blank", kind.required());
+            Err(Error::new(ScimType::InvalidValue, detail))
+        }
     }
 }
 
@@ -412,8 +415,16 @@ mod tests {
             json!({"userName": 5, "active": "maybe", "name": 1}),
             "userName must be a text, not a number; active must be true or false, not a text; name must be an object, not a number",
         );
-        check_refused(Kind::User, json!({"displayName": "x"}), "userName is required and must be a text");
-        check_refused(Kind::Group, json!({"displayName": ""}), "displayName is required and must be a text");
+        check_refused(
+            Kind::User,
+            json!({"displayName": "x"}),
+            "userName is required and must be a text that is not blank",
+        );
+        check_refused(
+            Kind::Group,
+            json!({"displayName": ""}),
+            "displayName is required and must be a text that is not blank",
+        );
         check_refused(Kind::User, json!([]), "the body is not a JSON object");
     }
 

@@ -11,7 +11,7 @@ use super::references::Fate;
 use super::user::final_dn;
 use super::write::now;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at};
-use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Ownership, Value};
+use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Entry, Link, Ownership, Value};
 use crate::ldap::{Depth, Filter, Kind as Fault, Profile};
 use crate::mapping::{GroupRules, group};
 use crate::plan::diff;
@@ -47,7 +47,7 @@ impl Bridge {
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
         let desired = group::map_group(rules, document).map_err(unmappable)?;
         let home = self.converge_group(rules, state, &desired).await?;
-        self.settle_members(rules, state, &home).await?;
+        let members_changed = self.settle_members(rules, state, &home).await?;
         let mut link = home.link;
         if let Some(left) = state.link.as_ref().filter(|left| left.anchor != link.anchor) {
             self.leave_entry(rules, state, left).await?;
@@ -56,6 +56,11 @@ impl Bridge {
             self.store.link(&state.id, &link).await?;
             self.follow(old, Fate::Renamed(&link.dn)).await?;
             link.previous_dn = None;
+        }
+        if let (None, false, Some(settled)) = (&state.intent, members_changed, &state.settled)
+            && state.link.as_ref() == Some(&link)
+        {
+            return Ok(Settlement::Present(settled.clone()));
         }
         crash_point(CrashPoint::Record);
         let settled = Settled {
@@ -196,12 +201,15 @@ impl Bridge {
         Ok(DesiredAttribute::new(Ownership::Initial, values))
     }
 
-    async fn settle_members(&self, rules: &GroupRules, state: &State, home: &Home) -> Result<(), Error> {
+    /// Lets members join and leave; says whether any were to.
+    async fn settle_members(&self, rules: &GroupRules, state: &State, home: &Home) -> Result<bool, Error> {
         let anchor = &home.link.anchor;
         let (held, wanted) = self.store.member_counts(anchor).await?;
         let occupancy = Occupancy { held_before: held, wanted_after: wanted };
         let mut roster = Roster::default();
-        for (id, member) in self.store.unsettled_members(&state.id).await? {
+        let members = self.store.unsettled_members(&state.id).await?;
+        let unsettled = !members.is_empty();
+        for (id, member) in members {
             match member {
                 MemberState::Joining => _ = roster.joining.insert(id),
                 MemberState::Leaving => _ = roster.leaving.insert(id),
@@ -219,9 +227,11 @@ impl Bridge {
         if home.arrival == Arrival::Created {
             // They were created with the entry; only names that changed meanwhile are left to see to.
             let known = self.store.known(&roster.joining).await?;
-            return self.follow_names(rules, &home.link.dn, &roster.joining, known).await;
+            self.follow_names(rules, &home.link.dn, &roster.joining, known).await?;
+            return Ok(true);
         }
-        self.move_members(rules, &home.link.dn, &roster, occupancy).await
+        self.move_members(rules, &home.link.dn, &roster, occupancy).await?;
+        Ok(unsettled)
     }
 
     /// Leaves an entry for another one: to the groups that share it, or for good.
@@ -269,8 +279,10 @@ fn carries_name(entry: &Entry, desired: &DesiredEntry) -> bool {
 }
 
 fn collision(desired: &DesiredEntry) -> Error {
-    let dn: Dn = desired.dn();
-    Error::conflict(format!("the directory cannot tell this displayName from that of the entry {:?}", dn.to_string()))
+    let name = name_of(desired).and_then(Value::as_str).unwrap_or_default();
+    Error::conflict(format!(
+        "the directory cannot tell the displayName \"{name}\" from another that differs only in case or spaces"
+    ))
 }
 
 fn missing_base(rules: &GroupRules, error: Error) -> Error {

@@ -98,7 +98,7 @@ impl Bridge {
     }
 
     /// The index of that kind's lookups.
-    pub fn index(&self, kind: Kind) -> &Index {
+    pub fn index_of(&self, kind: Kind) -> &Index {
         match kind {
             Kind::User => &self.users,
             Kind::Group => &self.groups,

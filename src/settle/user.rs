@@ -27,6 +27,11 @@ impl Bridge {
             self.follow(old, Fate::Renamed(&link.dn)).await?;
             link.previous_dn = None;
         }
+        if let (None, Some(settled)) = (&state.intent, &state.settled)
+            && state.link.as_ref() == Some(&link)
+        {
+            return Ok(Settlement::Present(settled.clone()));
+        }
         crash_point(CrashPoint::Record);
         let settled = Settled {
             id: state.id.clone(),

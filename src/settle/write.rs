@@ -10,7 +10,7 @@ use crate::mapping::{References, group::map_group, rules, user::map_user};
 use crate::scim::filter::Term;
 use crate::scim::resource::{self, text};
 use crate::scim::{AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Resource, ResourceId, ScimType};
-use crate::store::{Intent, State, Wanted};
+use crate::store::{self, Intent, State, Wanted};
 
 /// A write of an existing resource.
 enum Edit {
@@ -117,10 +117,9 @@ impl Bridge {
     ) -> Result<Resource, Error> {
         let members = self.member_rows(&state.id, after.members).await?;
         let changed = after.document != *before || state.intent.is_some();
-        if let (false, true, Some(settled)) = (changed, members.is_empty(), &state.settled)
-            && self.store.unsettled_members(&state.id).await?.is_empty()
-        {
-            return Ok(settled.clone());
+        if !changed && members.is_empty() {
+            // Nothing new is wanted; what somebody changed in the entry meanwhile is put right all the same.
+            return self.settle_present(&state.id).await;
         }
         if changed {
             self.check_writable(kind, &after.document, Some(before)).await?;
@@ -137,11 +136,15 @@ impl Bridge {
     }
 
     async fn settle_wanted(&self, wanted: &Wanted) -> Result<Resource, Error> {
-        self.store.want(wanted).await?;
+        self.store.want(wanted).await.map_err(|error| name_taken(error, wanted))?;
         crash_point(CrashPoint::Intent);
-        match self.settle_or_forget(&wanted.id, Audience::Client).await? {
+        self.settle_present(&wanted.id).await
+    }
+
+    async fn settle_present(&self, id: &ResourceId) -> Result<Resource, Error> {
+        match self.settle_or_forget(id, Audience::Client).await? {
             Settlement::Present(resource) => Ok(resource),
-            Settlement::Gone => Err(Error::NotFound(wanted.id.clone())),
+            Settlement::Gone => Err(Error::NotFound(id.clone())),
         }
     }
 
@@ -187,7 +190,7 @@ impl Bridge {
             Some(state) if is_repetition(&state, document) => Ok(Some(id)),
             _ => {
                 let user_name = text(document, "userName").unwrap_or_default();
-                Err(Error::conflict(format!("there is a user with the userName {user_name:?} already")))
+                Err(Error::conflict(format!("there is a user with the userName \"{user_name}\" already")))
             }
         }
     }
@@ -210,7 +213,7 @@ impl Bridge {
                 Some(state) if is_deletion(&state) => _ = self.settle_or_forget(&group.id, Audience::Nobody).await?,
                 Some(state) if !state.answered => return Ok(Some(state.id)),
                 Some(_) => {
-                    return Err(Error::conflict(format!("there is a group with the displayName {name:?} already")));
+                    return Err(Error::conflict(format!("there is a group with the displayName \"{name}\" already")));
                 }
                 None => {}
             }
@@ -289,6 +292,17 @@ fn renames(before: &Document, after: &Document) -> bool {
 
 fn name_claim(kind: Kind, document: &Document) -> Option<String> {
     (kind == Kind::User).then(|| text(document, "userName").unwrap_or_default().to_lowercase())
+}
+
+/// A name that another resource claims, as the client wrote it.
+fn name_taken(error: store::Error, wanted: &Wanted) -> Error {
+    match (&error, &wanted.intent) {
+        (store::Error::Taken { .. }, Some(Intent::Put(document))) => {
+            let name = text(document, "userName").unwrap_or_default();
+            Error::conflict(format!("there is another user with the userName \"{name}\""))
+        }
+        _ => Error::Store(error),
+    }
 }
 
 /// Whether a creation is the retry of one that no client heard the end of.

@@ -46,7 +46,8 @@ impl Request {
 }
 
 /// Makes a request in an untroubled run, then in one that ends at each point, and compares both ends. `status` is the
-/// untroubled answer, `again` the answer to the same request when it is sent once more after the repair.
+/// untroubled answer, `again` the answer to the same request when it is sent once more after the repair: a creation that nobody heard
+/// of is answered as if it had just been made.
 fn survives(request: impl Fn(&Cast) -> Request, status: u16, again: u16) {
     // Without overlays that would repair references themselves.
     let app = TestApp::start_on(Flavor::Plain);
@@ -74,7 +75,7 @@ fn survives(request: impl Fn(&Cast) -> Request, status: u16, again: u16) {
 #[test]
 fn creating_a_user() {
     let cyd = |cast: &Cast| person_with("cyd", json!({ENTERPRISE: {"manager": cast.ada}, "active": false}));
-    survives(|cast| Request::new("POST", "/Users".into(), cyd(cast)), 201, 409);
+    survives(|cast| Request::new("POST", "/Users".into(), cyd(cast)), 201, 201);
 }
 
 #[test]
@@ -102,13 +103,13 @@ fn creating_a_group_with_members() {
     survives(
         |cast| Request::new("POST", "/Groups".into(), group_with("Crew", "entra-9", &[&cast.ada, &cast.bob])),
         201,
-        409,
+        201,
     );
 }
 
 #[test]
 fn creating_a_group_that_shares_an_entry() {
-    survives(|cast| Request::new("POST", "/Groups".into(), group_with("Board", "entra-9", &[&cast.bob])), 201, 409);
+    survives(|cast| Request::new("POST", "/Groups".into(), group_with("Board", "entra-9", &[&cast.bob])), 201, 201);
 }
 
 #[test]

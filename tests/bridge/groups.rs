@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::app::{PLACEHOLDER, TestApp, dn, group_dn};
 use crate::support::entra::{self, group, group_with};
-use crate::support::slapd::{Flavor, Slapd};
+use crate::support::slapd::Flavor;
 use crate::support::story::Story;
 use crate::support::workplace::Settings;
 
@@ -218,24 +218,4 @@ fn groups_may_only_do_what_the_operator_lets_entra_do() {
     app.patch(&target, &json!([{"op": "Replace", "path": "displayName", "value": "Board"}])).expect(405);
     app.delete(&target).expect(405);
     assert_eq!(app.view(), before);
-}
-
-#[test]
-fn members_may_be_written_as_another_attribute_of_theirs() {
-    // memberUid holds a login and no DN; the class demands a gidNumber, here a constant.
-    let settings = Settings::default()
-        .set("groups.object_classes", "[\"posixGroup\"]")
-        .set("groups.member", "\"memberUid\"")
-        .set("groups.member_value", "\"uid\"")
-        .add("[[groups.attribute]]\nldap = \"gidNumber\"\ntemplate = \"5000\"");
-    let app = TestApp::start_with(Flavor::AsShipped, settings);
-    let (ada, bob) = (app.user("ada"), app.user("bob"));
-    let staff = app.create_group("Staff");
-    app.add_members(&staff, &[&ada, &bob]);
-    let logins = |slapd: &Slapd| slapd.values(&group_dn("Staff"), "memberUid");
-    assert_eq!(logins(&app.slapd), ["ada@contoso.com", "bob@contoso.com"]);
-    app.rename_user(&ada, "ada.king@contoso.com");
-    assert_eq!(logins(&app.slapd), ["ada.king@contoso.com", "bob@contoso.com"], "no overlay follows a login");
-    app.remove_members(&staff, &[&ada, &bob]);
-    assert_eq!(logins(&app.slapd), [""; 0]);
 }

@@ -161,6 +161,13 @@ fn a_rename_keeps_parts_of_the_name_that_are_not_ours() {
     );
 }
 
+#[test]
+fn a_value_that_names_the_entry_stays() {
+    let entry = observed("cn=Ada by hand,ou=people", &[("uid", &["ada"]), ("cn", &["Ada by hand", "Countess"])]);
+    let wanted = desired("ada", &[("uid", Ownership::Owned, &["ada"]), ("cn", Ownership::Owned, &["Ada Byron"])]);
+    check(&wanted, &entry, &["Delete cn [\"Countess\"]", "Add cn [\"Ada Byron\"]"]);
+}
+
 fn any_values() -> impl Strategy<Value = Vec<Value>> {
     prop::collection::btree_set("[aAbB12]{1,2}", 0..4).prop_map(|texts| texts.into_iter().map(Value::from).collect())
 }
