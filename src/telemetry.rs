@@ -2,7 +2,7 @@
 //!
 //! Rules: stderr, because stdout is data. A line stands alone; what can be searched for is a field. A failure is
 //! logged once, at the boundary that handles it, under the request's id. Never a token, a password, a
-//! body or an attribute value; DNs, which hold names, at debug only.
+//! body or an attribute value; DNs, which hold names, at debug only, but for the entry that a failure is about.
 
 use std::io::IsTerminal;
 

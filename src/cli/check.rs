@@ -2,23 +2,20 @@
 
 use clap::Args;
 
-use super::print;
+use super::{print, talk};
 use crate::config::Settings;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Look at the settings alone: nothing is connected to, no file is made
-    #[arg(long, required = true)]
-    config_only: bool,
+    #[arg(long = "config-only", required = true)]
+    _config_only: bool,
 }
 
 /// Settings that cannot be used have been complained about before this runs.
-pub(super) fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<()> {
-    if arguments.config_only {
-        for warning in &settings.warnings {
-            print(&format!("warning: {warning}"))?;
-        }
-        print("the configuration can be used")?;
+pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
+    for warning in &settings.warnings {
+        talk(&format!("warning: {warning}\n"));
     }
-    Ok(())
+    print("the configuration can be used")
 }

@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = config::load(&arguments.global.config)?;
     match arguments.command {
-        Command::Check(check) => check::run(&check, &settings),
+        Command::Check(_) => check::run(&settings),
         Command::Serve => in_runtime(serve::run(settings)),
         Command::Token(command) => in_runtime(token::run(command, settings)),
     }
@@ -97,6 +97,11 @@ fn complain(error: &anyhow::Error) {
     if let Some(config::Error::Read { .. }) = error.downcast_ref() {
         text.push_str("hint: name the file with --config FILE; config.example.toml is a documented start\n");
     }
+    talk(&text);
+}
+
+/// Prints what is for people.
+fn talk(text: &str) {
     // There is nowhere left to say that stderr cannot be written to.
     _ = std::io::stderr().write_all(text.as_bytes());
 }

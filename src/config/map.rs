@@ -2,6 +2,7 @@
 
 use super::raw;
 use super::settings::Checker;
+use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{AttributeName, Ownership, Value};
 use crate::mapping::{AttributeRule, GroupRules, OnCollision, Source, Template, UserRules};
 use crate::scim::{AttributePath, Kind};
@@ -47,6 +48,9 @@ pub(super) fn groups(checker: &mut Checker, groups: raw::Groups) -> GroupRules {
     let names_it = |rule: &AttributeRule| {
         rule.ldap == rdn && matches!(&rule.source, Source::Scim(path) if path.to_string() == "displayName")
     };
+    if attributes.iter().filter(|rule| rule.ldap == rdn).count() > 1 {
+        checker.problem("groups.rdn", format!("{rdn} has several [[groups.attribute]]: a group has one name"));
+    }
     if !attributes.iter().any(names_it) {
         let detail = format!(
             "needs a [[groups.attribute]] with ldap = \"{rdn}\" and scim = \"displayName\": group names are matched by it"
@@ -138,6 +142,12 @@ fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::At
             return None;
         }
     };
+    if written.reference && written.default.is_some() {
+        checker.problem(format!("{key}.default"), "has no effect on a reference; remove it");
+    }
+    if ldap == AttributeName::of(LOCK_ATTRIBUTE) {
+        checker.problem(format!("{key}.ldap"), format!("{ldap} is set by users.disable.lock"));
+    }
     if written.reference && !(matches!(source, Source::Scim(_)) && kind == Kind::User) {
         checker.problem(format!("{key}.reference"), "is for users' attributes with a scim path");
     }

@@ -1,7 +1,7 @@
 //! What an operator decided: read, checked as a whole, and turned into the types that the program uses.
 //!
-//! Precedence: defaults, then the file, then `SCIMBRIDGE__SECTION__KEY` variables. Invariant: every problem
-//! is reported at once, with the key that it is about.
+//! Precedence: defaults, then the file, then `SCIMBRIDGE__SECTION__KEY` variables. Invariant: once the file can
+//! be read and its values have the right types, every problem is reported at once, with its key.
 
 mod keys;
 mod map;
@@ -38,6 +38,14 @@ pub enum Error {
         #[source]
         source: ::config::ConfigError,
     },
+    /// The file is no TOML.
+    #[error("the configuration file {} is not TOML: {detail}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        detail: String,
+    },
     /// The settings cannot be used.
     #[error("{}", render(.0))]
     Problems(Vec<Problem>),
@@ -58,6 +66,28 @@ impl Problem {
     }
 }
 
+/// A parser's message without the line that it quotes, which may be the one with the password.
+fn without_excerpt(message: &str) -> String {
+    let kept: Vec<&str> =
+        message.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|')).collect();
+    kept.join(": ")
+}
+
+/// A secret from a variable wins over the file, whichever of its two forms each of them uses.
+fn secrets_from_variables_win(raw: &mut raw::Raw) {
+    let is_set = |name: &str| std::env::var_os(format!("{PREFIX}__{name}")).is_some();
+    let settle = |name: &str, text: &mut Option<String>, file: &mut Option<String>| match (
+        is_set(name),
+        is_set(&format!("{name}_FILE")),
+    ) {
+        (true, false) => *file = None,
+        (false, true) => *text = None,
+        _ => {}
+    };
+    settle("LDAP__BIND_PASSWORD", &mut raw.ldap.bind_password, &mut raw.ldap.bind_password_file);
+    settle("AUTH__TOKEN", &mut raw.auth.token, &mut raw.auth.token_file);
+}
+
 fn render(problems: &[Problem]) -> String {
     let lines: Vec<String> =
         problems.iter().map(|problem| format!("\n  {}: {}", problem.key, problem.detail)).collect();
@@ -73,15 +103,20 @@ pub fn load(file: &Path) -> Result<Settings, Error> {
     let unreadable = |source| Error::Parse { path: file.to_owned(), source };
     let text = std::fs::read_to_string(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
     let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__");
-    let config = Config::builder()
-        .add_source(File::from_str(&text, FileFormat::Toml))
-        .add_source(environment)
-        .build()
-        .map_err(unreadable)?;
+    let builder = Config::builder().add_source(File::from_str(&text, FileFormat::Toml)).add_source(environment);
+    let config = builder.build().map_err(|error| match error {
+        ::config::ConfigError::FileParse { cause, .. } => {
+            Error::Syntax { path: file.to_owned(), detail: without_excerpt(&cause.to_string()) }
+        }
+        other => unreadable(other),
+    })?;
     let tree: serde_json::Value = config.clone().try_deserialize().map_err(unreadable)?;
     let mut problems = keys::unknown(&tree);
     match config.try_deserialize::<raw::Raw>() {
-        Ok(raw) => match Settings::check(raw) {
+        Ok(mut raw) => match Settings::check({
+            secrets_from_variables_win(&mut raw);
+            raw
+        }) {
             Ok(settings) if problems.is_empty() => return Ok(settings),
             Ok(_) => {}
             Err(more) => problems.extend(more),

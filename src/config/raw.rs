@@ -1,8 +1,8 @@
-//! The settings as written. Nothing here is checked.
+//! The settings as written. Nothing here is checked. Not `Debug`: secrets are among them.
 
 use serde::{Deserialize, Deserializer};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Raw {
     pub(super) server: Server,
@@ -15,7 +15,7 @@ pub(super) struct Raw {
     pub(super) log: Log,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Server {
     pub(super) listen: String,
@@ -35,14 +35,14 @@ impl Default for Server {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Auth {
     pub(super) token: Option<String>,
     pub(super) token_file: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Store {
     pub(super) url: String,
@@ -54,7 +54,7 @@ impl Default for Store {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Ldap {
     #[serde(deserialize_with = "list")]
@@ -89,7 +89,7 @@ impl Default for Ldap {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Users {
     pub(super) base_dn: String,
@@ -123,7 +123,7 @@ impl Default for Users {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Disable {
     pub(super) lock: bool,
@@ -138,7 +138,7 @@ impl Default for Disable {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Groups {
     pub(super) enabled: bool,
@@ -179,7 +179,7 @@ impl Default for Groups {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Attribute {
     pub(super) ldap: String,
@@ -193,7 +193,7 @@ pub(super) struct Attribute {
     pub(super) allocate: Option<serde_json::Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Reconcile {
     pub(super) schedule: String,
@@ -207,7 +207,7 @@ impl Default for Reconcile {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Log {
     pub(super) format: String,

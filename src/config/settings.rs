@@ -146,16 +146,24 @@ impl Checker {
         self.problem(key, format!("{what} is not supported by this version; remove the key"));
     }
 
+    /// A bind with an empty password succeeds anonymously (RFC 4513 §5.1.2), and an empty token is none.
+    fn not_empty(&mut self, key: &str, secret: String) -> Option<SecretString> {
+        if secret.is_empty() {
+            self.problem(key, "is empty");
+        }
+        Some(SecretString::from(secret))
+    }
+
     fn secret(&mut self, key: &str, text: Option<String>, file: Option<String>) -> Option<SecretString> {
         match (text, file) {
             (Some(_), Some(_)) => {
                 self.problem(key, format!("both {key} and {key}_file are set; remove one"));
                 None
             }
-            (Some(text), None) => Some(SecretString::from(text)),
+            (Some(text), None) => self.not_empty(key, text),
             (None, Some(file)) => match std::fs::read_to_string(&file) {
                 // Editors and `echo` end a file with a newline that is not part of the secret.
-                Ok(text) => Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Ok(text) => self.not_empty(&format!("{key}_file"), text.trim_end_matches(['\r', '\n']).to_owned()),
                 Err(error) => {
                     self.problem(format!("{key}_file"), format!("cannot read {file}: {error}"));
                     None
@@ -269,12 +277,14 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
     let bind_password = checker.secret("ldap.bind_password", ldap.bind_password, ldap.bind_password_file);
     if bind_password.is_none() && !checker.problems.iter().any(|problem| problem.key.starts_with("ldap.bind_password"))
     {
-        // A bind with a DN and no password succeeds anonymously (RFC 4513 §5.1.2).
         checker.problem("ldap.bind_password", "is required (or ldap.bind_password_file)");
     }
     let timeout =
         humantime::parse_duration(&ldap.timeout).map_err(|error| format!("{:?}: {error}; write 10s", ldap.timeout));
     let timeout = checker.or_problem("ldap.timeout", timeout);
+    if timeout.is_zero() && ldap.timeout.starts_with('0') {
+        checker.problem("ldap.timeout", "must be longer than nothing");
+    }
     let ca_pem = ldap.ca_file.and_then(|file| match std::fs::read(Path::new(&file)) {
         Ok(pem) => Some(pem),
         Err(error) => {

@@ -18,9 +18,8 @@ pub const LOCK_ATTRIBUTE: &str = "pwdAccountLockedTime";
 /// §5.3.3); any other is the time of a lock after failed logins, which is not ours.
 pub const LOCKED_FOR_GOOD: &str = "000001010000Z";
 
-/// The root DSE attributes that [`Flavor::of`] reads.
-pub const ROOT_DSE_ATTRIBUTES: [&str; 5] =
-    ["objectClass", "vendorName", "supportedControl", "subschemaSubentry", "namingContexts"];
+/// The root DSE attributes that tell the flavor and where the schema is.
+pub const ROOT_DSE_ATTRIBUTES: [&str; 3] = ["objectClass", "supportedControl", "subschemaSubentry"];
 
 /// What a server can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ mod tests {
     #[test]
     fn openldap_is_known_to_be_permissive_and_others_are_believed() {
         check(&[("objectClass", "OpenLDAProotDSE"), ("supportedControl", POST_READ)], true, true);
-        check(&[("vendorName", "389 Project")], false, false);
+        check(&[("objectClass", "top")], false, false);
         check(&[("supportedControl", PERMISSIVE_MODIFY)], true, false);
     }
 }

@@ -51,8 +51,8 @@ pub enum Failure {
     Read(store::Error),
     /// The service is about to end.
     Stopping,
-    /// A defect of ours.
-    Internal,
+    /// A defect of ours: a handler or a write panicked.
+    Internal(String),
 }
 
 impl From<scim::Error> for Failure {
@@ -81,7 +81,10 @@ impl IntoResponse for Failure {
             match &self {
                 Failure::Write(error) => log(answer.status, error),
                 Failure::Read(error) => log(answer.status, error),
-                _ => tracing::error!(status = answer.status.as_u16(), "request failed"),
+                Failure::Internal(cause) => {
+                    tracing::error!(status = answer.status.as_u16(), cause, "request failed");
+                }
+                _ => tracing::warn!(status = answer.status.as_u16(), "request put off"),
             }
         } else if let Failure::Write(_) | Failure::Scim(_) = &self {
             // The detail is for the client and may hold names of people.
@@ -140,7 +143,7 @@ impl Failure {
             }
             Failure::Scim(error) => refusal(error.scim_type, error.detail.clone()),
             Failure::Stopping => later("the service is stopping; try again".to_owned()),
-            Failure::Internal | Failure::Read(_) => internal(),
+            Failure::Internal(_) | Failure::Read(_) => internal(),
             Failure::Write(error) => match error.verdict() {
                 Verdict::Refused(error) => refusal(error.scim_type, error.detail),
                 Verdict::NotFound(id) => plain(StatusCode::NOT_FOUND, format!("resource {id} not found")),

@@ -1,7 +1,8 @@
 //! What Entra can ask: the SCIM endpoints over HTTP.
 //!
 //! A handler parses, calls the bridge or reads the store, and answers; it never builds a change of the
-//! directory. Invariant: every answer is SCIM's, errors included, and none before the token was looked at.
+//! directory. Invariant: every answer of a handler is SCIM's, errors included, and no handler runs before the
+//! token was looked at.
 
 mod auth;
 mod discovery;
@@ -111,9 +112,13 @@ fn router(service: Arc<Service>) -> Router {
     };
     base.fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(service.clone(), auth::require_token))
         .layer(middleware::from_fn_with_state(service.clone(), refuse_when_stopping))
-        .layer(CatchPanicLayer::custom(|_| Failure::Internal.into_response()))
+        .layer(middleware::from_fn_with_state(service.clone(), auth::require_token))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+            let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Failure::Internal(format!("a handler panicked: {said}")).into_response()
+        }))
         .layer(middleware::from_fn(log_request))
         .with_state(service)
 }

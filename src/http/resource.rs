@@ -148,7 +148,7 @@ async fn to_its_end<T: Send + 'static>(
     write: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
     let task = service.writes.spawn(write.instrument(tracing::Span::current()));
-    task.await.unwrap_or(Err(Failure::Internal))
+    task.await.unwrap_or_else(|error| Err(Failure::Internal(format!("a write panicked: {error}"))))
 }
 
 #[derive(Clone, Copy)]
@@ -162,7 +162,7 @@ enum Action {
 /// the whole provisioning job into quarantine.
 fn permit(service: &Service, kind: Kind, action: Action) -> Result<(), Failure> {
     let Some(Allowed { create, update, delete }) = service.allowed(kind) else {
-        return Err(Failure::Internal);
+        return Err(Failure::NoSuchPath(format!("/{}", kind.endpoint())));
     };
     let (allowed, name) = match action {
         Action::Create => (create, "create"),

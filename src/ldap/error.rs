@@ -82,7 +82,7 @@ pub enum Error {
 
 /// What the program does about a failure. Decided from result codes, never from text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Fault {
     /// The entry is not as it was seen: look again, plan again.
     Moved,
     /// It may work later, unchanged.
@@ -101,15 +101,15 @@ impl Error {
     }
 
     /// What the program does about it.
-    pub fn kind(&self) -> Kind {
+    pub fn fault(&self) -> Fault {
         match self {
             // The bridge's own credentials are refused: an outage that the operator ends. What is wanted
             // meanwhile, such as the disabling of a leaver, must not be dropped.
             Error::Connect { .. } | Error::Bind { .. } | Error::Away { .. } | Error::Interrupted { .. } => {
-                Kind::Passing
+                Fault::Passing
             }
-            Error::Answer { code, .. } => kind_of_code(*code),
-            Error::Tls { .. } | Error::NoRootDse | Error::NoAnchor { .. } | Error::UnreadableDn(_) => Kind::Forbidden,
+            Error::Answer { code, .. } => fault_of_code(*code),
+            Error::Tls { .. } | Error::NoRootDse | Error::NoAnchor { .. } | Error::UnreadableDn(_) => Fault::Forbidden,
         }
     }
 
@@ -146,19 +146,24 @@ impl Error {
     }
 }
 
-fn kind_of_code(code: u32) -> Kind {
+fn fault_of_code(code: u32) -> Fault {
     match code {
         // noSuchAttribute, attributeOrValueExists, noSuchObject, entryAlreadyExists, assertionFailed
-        16 | 20 | 32 | 68 | 122 => Kind::Moved,
+        16 | 20 | 32 | 68 | 122 => Fault::Moved,
         // timeLimitExceeded, busy, unavailable
-        3 | 51 | 52 => Kind::Passing,
+        3 | 51 | 52 => Fault::Passing,
         // referral, sizeLimitExceeded, adminLimitExceeded
-        4 | 10 | 11 => Kind::Truncated,
+        4 | 10 | 11 => Fault::Truncated,
         // authMethodNotSupported, strongerAuthRequired, unavailableCriticalExtension,
         // confidentialityRequired, inappropriateAuthentication, invalidCredentials,
         // insufficientAccessRights
-        7 | 8 | 12 | 13 | 48 | 49 | 50 => Kind::Forbidden,
-        _ => Kind::Refused,
+        7 | 8 | 12 | 13 | 48 | 49 | 50 => Fault::Forbidden,
+        // undefinedAttributeType, inappropriateMatching, constraintViolation, invalidAttributeSyntax,
+        // invalidDNSyntax, unwillingToPerform, namingViolation, objectClassViolation,
+        // notAllowedOnNonLeaf, notAllowedOnRDN, objectClassModsProhibited
+        17 | 18 | 19 | 21 | 34 | 53 | 64..=67 | 69 => Fault::Refused,
+        // operationsError, other and the like: a full disk or a defect, which no other value cures.
+        _ => Fault::Forbidden,
     }
 }
 

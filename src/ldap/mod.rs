@@ -1,15 +1,16 @@
 //! The directory, read and changed. The only place that knows the `ldap3` crate.
 //!
 //! Not a decision maker: it carries out what it is told and says what the server answered. Invariants:
-//! the directory changes through [`Directory::apply`] alone, every operation ends within the timeout,
-//! and a search that was cut short is an error, never a shorter list.
+//! the directory changes through [`Directory::apply`] alone, every LDAP operation ends within the timeout
+//! (connecting and binding are operations of their own), and a search that was cut short is an error, never a
+//! shorter list.
 
 mod error;
 mod filter;
 mod pool;
 mod tls;
 
-pub use error::{Error, Kind};
+pub use error::{Error, Fault};
 pub use filter::Filter;
 pub use pool::Settings;
 
@@ -72,7 +73,8 @@ impl Directory {
         &self.anchor
     }
 
-    /// What the server is; asked once, when it first answers.
+    /// What the server is; asked once, when it first answers. All servers of one directory are taken to be alike,
+    /// and a change of schema is seen after a restart.
     ///
     /// # Errors
     /// The directory is away, or does not show its root DSE.
@@ -118,7 +120,7 @@ impl Directory {
     /// All entries that the filter selects, with the attributes asked for and the anchor.
     ///
     /// # Errors
-    /// The server's answer, [`Kind::Truncated`] when it did not show everything; or it is away.
+    /// The server's answer, [`Fault::Truncated`] when it did not show everything; or it is away.
     pub async fn search(
         &self,
         base: &Dn,

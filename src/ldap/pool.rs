@@ -1,8 +1,7 @@
 //! A few connections, shared: each carries many operations at once and is made again when it breaks.
 //!
-//! Not a queue: an operation that cannot be sent fails at once. After a failed attempt to connect no
-//! other is made for a moment, so that a directory that is away is not hammered and requests hear so
-//! without delay.
+//! Not a queue of operations: only the making of a connection is waited for. After a failed attempt no other is
+//! made for a moment, so that a directory that is away is not hammered and requests hear so without delay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

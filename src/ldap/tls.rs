@@ -12,9 +12,12 @@ use super::Error;
 pub(super) fn verifying(extra_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, Error> {
     let failed = |reason: String| Error::Tls { reason };
     let mut roots = RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // System stores hold certificates that rustls does not take; the others do.
-        let _ = roots.add(certificate);
+    let system = rustls_native_certs::load_native_certs();
+    // System stores hold certificates that rustls does not take; the others do.
+    let (trusted, unusable) = roots.add_parsable_certificates(system.certs);
+    tracing::debug!(trusted, unusable, "read the system's certificates");
+    for error in &system.errors {
+        tracing::warn!(%error, "cannot read some of the system's certificates");
     }
     if let Some(pem) = extra_pem {
         let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
@@ -26,6 +29,9 @@ pub(super) fn verifying(extra_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, E
         for certificate in certificates {
             roots.add(certificate).map_err(|error| failed(format!("ldap.ca_file: {error}")))?;
         }
+    }
+    if roots.is_empty() {
+        tracing::warn!("no certificate authority is trusted: TLS to the directory needs ldap.ca_file");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -12,7 +12,7 @@ pub use members::{MemberDelta, Placeholder, member_changes};
 
 use std::fmt;
 
-use crate::directory::Change;
+use crate::directory::{Change, Dn};
 
 /// Ordered changes, each with its reason.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +25,15 @@ impl Plan {
     /// Whether the directory agrees already.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// The name of the entry after the plan, where the plan gives it one.
+    pub fn outcome_dn(&self) -> Option<Dn> {
+        self.steps.iter().find_map(|step| match &step.change {
+            Change::Add { dn, .. } => Some(dn.clone()),
+            Change::Rename { dn, new_rdn } => Some(dn.parent().unwrap_or_default().child(new_rdn.clone())),
+            Change::Modify { .. } | Change::Delete { .. } => None,
+        })
     }
 
     /// Adds a change.

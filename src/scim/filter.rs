@@ -2,6 +2,8 @@
 //!
 //! Invariant: a filter that cannot be answered is `invalidFilter`, never "all" and never "none".
 
+use std::collections::BTreeMap;
+
 use scim_v2::filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, ValuePath};
 use serde_json::Value;
 
@@ -11,11 +13,15 @@ use super::quirks;
 use super::resource::{self, Document, Kind, Resource, ResourceId};
 use super::schema;
 
+/// A value path with more conditions than this is evaluated, and not looked for in the index.
+const MOST_INDEXED_CONDITIONS: usize = 8;
+
 /// Which attributes of a kind of resource are found by equality without reading documents.
 #[derive(Clone, Debug)]
 pub struct Index {
     kind: Kind,
-    paths: Vec<AttributePath>,
+    /// The paths by their keys.
+    paths: BTreeMap<String, AttributePath>,
 }
 
 /// A value under which a resource is found.
@@ -30,20 +36,14 @@ pub struct IndexEntry {
 impl Index {
     /// An index of `userName`, `externalId`, `displayName` and the given paths.
     pub fn new(kind: Kind, paths: impl IntoIterator<Item = AttributePath>) -> Index {
-        let always = ["userName", "externalId", "displayName"];
-        let mut index =
-            Index { kind, paths: always.iter().filter_map(|name| AttributePath::parse(kind, name).ok()).collect() };
-        for path in paths {
-            if !index.covers(&path) {
-                index.paths.push(path);
-            }
-        }
-        index
+        let always = ["userName", "externalId", "displayName"].into_iter();
+        let always = always.filter_map(|name| AttributePath::parse(kind, name).ok());
+        Index { kind, paths: always.chain(paths).map(|path| (path.key(), path)).collect() }
     }
 
     /// The paths that the index covers: when they change, the index must be made anew.
     pub fn keys(&self) -> Vec<String> {
-        self.paths.iter().map(AttributePath::key).collect()
+        self.paths.keys().cloned().collect()
     }
 
     /// Under which values a document is found.
@@ -52,7 +52,7 @@ impl Index {
             let texts = path.texts(document).into_iter();
             texts.map(|text| self.entry(path, &text)).collect::<Vec<IndexEntry>>()
         };
-        let mut entries: Vec<IndexEntry> = self.paths.iter().flat_map(of_path).collect();
+        let mut entries: Vec<IndexEntry> = self.paths.values().flat_map(of_path).collect();
         entries.sort();
         entries.dedup();
         entries
@@ -64,7 +64,7 @@ impl Index {
     }
 
     fn covers(&self, path: &AttributePath) -> bool {
-        self.paths.iter().any(|known| known.key() == path.key())
+        self.paths.contains_key(&path.key())
     }
 }
 
@@ -151,7 +151,8 @@ fn term(index: &Index, condition: &Filter) -> Option<Term> {
         }
         Filter::ValuePath(value_path) => {
             let conditions = match value_path.filter.as_ref() {
-                ValFilter::And(conditions) => conditions.to_vec(),
+                ValFilter::And(conditions) if conditions.len() <= MOST_INDEXED_CONDITIONS => conditions.to_vec(),
+                ValFilter::And(_) => return None,
                 single => vec![single.clone()],
             };
             // `emails[type eq "work" and value eq "x"]` is found as `emails[type eq "work"].value`.
@@ -211,7 +212,7 @@ fn check_supported(index: &Index, filter: &Filter) -> Result<(), String> {
             );
         }
         let common = path.extension.is_none() && ["meta", "schemas"].contains(&path.name.as_str());
-        if common || schema::attribute(kind, &path).is_some() || index.covers(&path) {
+        if common || schema::defines(kind, &path) || index.covers(&path) {
             return Ok(());
         }
         Err(format!("asks for {path}, which is in no schema and in no attribute map"))
@@ -224,6 +225,10 @@ fn check_supported(index: &Index, filter: &Filter) -> Result<(), String> {
         }
         Filter::ValuePath(ValuePath { attr, filter }) => {
             check_path(attr)?;
+            let mut parts = Vec::new();
+            parts_of(filter, &mut parts);
+            let mut parts = parts.into_iter().map(|part| AttrPath { sub_attr: Some(part.to_owned()), ..attr.clone() });
+            parts.try_for_each(|path| check_path(&path))?;
             check_value_filter(filter)
         }
         Filter::Not(inner) => check_supported(index, inner),
@@ -231,7 +236,17 @@ fn check_supported(index: &Index, filter: &Filter) -> Result<(), String> {
     }
 }
 
-fn check_value_filter(filter: &ValFilter) -> Result<(), String> {
+/// The sub-attributes that a value filter names.
+fn parts_of<'a>(filter: &'a ValFilter, parts: &mut Vec<&'a str>) {
+    match filter {
+        ValFilter::Attr(AttrExp::Present(part) | AttrExp::Comparison(part, _, _)) => parts.push(&part.name),
+        ValFilter::Not(inner) => parts_of(inner, parts),
+        ValFilter::And(all) | ValFilter::Or(all) => all.iter().for_each(|filter| parts_of(filter, parts)),
+    }
+}
+
+/// Says so when [`selects`] cannot evaluate a value filter.
+pub(super) fn check_value_filter(filter: &ValFilter) -> Result<(), String> {
     match filter {
         ValFilter::Attr(AttrExp::Present(_)) => Ok(()),
         ValFilter::Attr(AttrExp::Comparison(_, operator, _)) => check_operator(operator),
@@ -291,7 +306,7 @@ fn compare(value: &Value, operator: &CompareOp, wanted: &CompValue, case_exact: 
         CompareOp::Co => value.contains(&wanted),
         CompareOp::Sw => value.starts_with(&wanted),
         CompareOp::Ew => value.ends_with(&wanted),
-        // Refused by `check_operator` and not met in the paths of maps.
+        // Refused by `check_operator`, in filters as in paths.
         CompareOp::Ne | CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => false,
     }
 }

@@ -34,6 +34,10 @@ impl Path {
         }
         let parsed: PatchPath =
             text.parse().map_err(|_| Error::new(ScimType::InvalidPath, format!("the path {text:?} cannot be read")))?;
+        if let PatchPath::Value(path) = &parsed {
+            let refuse = |reason| Error::new(ScimType::InvalidPath, format!("the path {text:?} {reason}"));
+            filter::check_value_filter(&path.filter).map_err(refuse)?;
+        }
         Ok(Path::Attribute(match parsed {
             PatchPath::Attr(path) => AttributePath::resolve(kind, path, None, None),
             PatchPath::Value(path) => AttributePath::resolve(kind, path.attr, Some(path.filter), path.sub_attr),

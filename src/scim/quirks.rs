@@ -11,7 +11,7 @@ use super::resource::{self, Document, ResourceId};
 use super::schema::{Definition, Type};
 
 /// `Add`, `Replace`, `Remove` with capitals: Entra without the `aadOptscim062020` flag
-/// (`fixtures/entra/patch_users.json`).
+/// (`fixtures/entra/patch-user`).
 pub fn operation(text: &str) -> Option<Op> {
     match text.to_ascii_lowercase().as_str() {
         "add" => Some(Op::Add),
@@ -100,7 +100,7 @@ pub fn member_ids(value: &Value) -> Result<Vec<ResourceId>, Error> {
 
 /// A filter in the RFC's grammar, made from one of Entra's.
 ///
-/// Three forms are outside the grammar (`fixtures/entra/filters.json`): a value without quotes
+/// Three forms are outside the grammar (`tests/bridge/query.rs`): a value without quotes
 /// (`externalId eq jyoung`), a comparison of what a value path selects
 /// (`emails[type eq "work"].value eq "x"`, also without `.value`), and quotes or backslashes inside a
 /// value that are not escaped. What none of them explains is left as it is, for the parser to refuse.
@@ -185,10 +185,15 @@ fn quoted_length(text: &str) -> usize {
 
 fn can_end_before(after: &str) -> bool {
     let next = after.trim_start();
-    let word = next.split(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    // A few characters tell: looking at all that follows each quote would take quadratic time.
+    let starts_with_word = |word: &str| {
+        let (start, then) = (next.get(..word.len()), next.get(word.len()..));
+        start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+            && then.is_none_or(|then| then.is_empty() || then.starts_with(|c: char| c.is_whitespace() || c == '('))
+    };
     next.is_empty()
         || next.starts_with([']', ')'])
-        || after.starts_with(char::is_whitespace) && ["and", "or"].iter().any(|known| known.eq_ignore_ascii_case(word))
+        || after.starts_with(char::is_whitespace) && (starts_with_word("and") || starts_with_word("or"))
 }
 
 /// The quoted text as a JSON string: as it is if it is one, else with its quotes and backslashes

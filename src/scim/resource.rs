@@ -1,8 +1,8 @@
 //! Resources: a user or a group as the client wants it (RFC 7643 §3).
 //!
 //! Not the members of a group: those are rows of the store, because a change of one must not cost
-//! the size of the group. Invariant: a document holds no nulls, no empty values, no `id`, `meta`,
-//! `schemas`, `members` or `password`.
+//! the size of the group. Invariant: a document holds no nulls, no empty values, and nothing that
+//! [`is_reserved`].
 
 use std::fmt;
 
@@ -125,7 +125,8 @@ impl Draft {
         let mut problems = Vec::new();
         let mut document = Document::new();
         let mut members = None;
-        for (name, value) in body {
+        let core = attributes_under(body, kind.schema());
+        for (name, value) in body.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(kind.schema())).chain(core) {
             if kind == Kind::Group && name.eq_ignore_ascii_case("members") {
                 match quirks::member_ids(value) {
                     Ok(ids) => members = Some(ids),
@@ -149,9 +150,16 @@ impl Draft {
     }
 }
 
+/// The core attributes of a client that puts them under the URN of their schema.
+fn attributes_under<'a>(body: &'a Document, urn: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    attribute(body, urn).and_then(Value::as_object).into_iter().flatten()
+}
+
 /// Whether only the server writes the attribute, or it is never kept.
 pub fn is_reserved(name: &str) -> bool {
-    ["id", "meta", "schemas", "groups", "password"].iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+    ["id", "meta", "schemas", "groups", "members", "password"]
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
 /// Says so when the attribute is missing without which the resource has no name.

@@ -130,6 +130,12 @@ pub fn attribute(kind: Kind, path: &AttributePath) -> Option<&'static Definition
     }
 }
 
+/// Whether a schema defines what the path leads to, sub-attribute included.
+pub fn defines(kind: Kind, path: &AttributePath) -> bool {
+    attribute(kind, path)
+        .is_some_and(|definition| path.sub.as_ref().is_none_or(|sub| definition.sub_attribute(sub).is_some()))
+}
+
 /// Whether case counts where the path leads. What no schema defines is compared exactly.
 pub fn case_exact(kind: Kind, path: &AttributePath) -> bool {
     let Some(definition) = attribute(kind, path) else {

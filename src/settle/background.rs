@@ -53,13 +53,17 @@ impl Bridge {
     }
 
     async fn settle_one_pending(&self, id: &ResourceId) -> Result<(), Error> {
-        let _resource = self.locks.key(id.as_str()).await?;
         let Some(state) = self.store.state(id).await? else {
             return Ok(());
         };
         let _groups = match state.kind {
             Kind::Group => Some(self.locks.structure().await?),
             Kind::User => None,
+        };
+        let _resource = self.locks.key(id.as_str()).await?;
+        // Whoever held the locks before may have settled it.
+        let Some(state) = self.store.state(id).await? else {
+            return Ok(());
         };
         let members_pending = state.kind == Kind::Group && !self.store.unsettled_members(id).await?.is_empty();
         if is_pending(&state) || members_pending {

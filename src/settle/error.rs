@@ -73,7 +73,7 @@ impl Error {
     /// Whether the same write may succeed later, unchanged: what is pending stays pending.
     pub fn is_passing(&self) -> bool {
         match self {
-            Error::Directory(error) => matches!(error.kind(), ldap::Kind::Passing),
+            Error::Directory(error) => matches!(error.fault(), ldap::Fault::Passing),
             Error::Store(error) => !matches!(error, store::Error::Taken { .. }),
             Error::Busy | Error::Stopping => true,
             _ => false,
@@ -89,11 +89,15 @@ impl Error {
             Error::Conflict(detail) => refused(ScimType::Uniqueness, detail),
             Error::Store(error @ store::Error::Taken { .. }) => refused(ScimType::Uniqueness, &error.to_string()),
             Error::NotFound(id) => Verdict::NotFound(id.clone()),
-            Error::Directory(error) => match error.kind() {
-                ldap::Kind::Passing | ldap::Kind::Moved => Verdict::Later(
+            Error::Directory(error) => match error.fault() {
+                ldap::Fault::Passing => Verdict::Later(
                     "the directory is not available; the change is kept and will be made when it is".to_owned(),
                 ),
-                ldap::Kind::Refused | ldap::Kind::Forbidden | ldap::Kind::Truncated => {
+                // Looked at again and again, and still not as seen: the bridge does not see all of it.
+                ldap::Fault::Moved => Verdict::Operator(format!(
+                    "{error}: the entry is not as the bridge sees it; may its identity read every mapped attribute?"
+                )),
+                ldap::Fault::Refused | ldap::Fault::Forbidden | ldap::Fault::Truncated => {
                     Verdict::Operator(error.to_string())
                 }
             },
@@ -107,7 +111,7 @@ impl Error {
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Error::Directory(error) => {
-                matches!(error.kind(), ldap::Kind::Passing) && !matches!(error, ldap::Error::Answer { .. })
+                matches!(error.fault(), ldap::Fault::Passing) && !matches!(error, ldap::Error::Answer { .. })
             }
             Error::Store(_) | Error::Stopping => true,
             _ => false,

@@ -6,17 +6,15 @@
 use std::collections::BTreeSet;
 
 use super::error::{refused, unmappable};
-use super::members::{Occupancy, Roster};
+use super::members::Roster;
 use super::references::Fate;
-use super::user::final_dn;
-use super::write::now;
-use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at};
+use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
 use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Entry, Link, Ownership, Value};
-use crate::ldap::{Depth, Filter, Kind as Fault, Profile};
+use crate::ldap::{Depth, Fault, Filter, Profile};
 use crate::mapping::{GroupRules, group};
 use crate::plan::diff;
 use crate::scim::ResourceId;
-use crate::store::{MemberState, Settled, State};
+use crate::store::{MemberState, Occupancy, Settled, State};
 
 /// The entry that a group has after converging, and how it came to it.
 struct Home {
@@ -114,16 +112,19 @@ impl Bridge {
                 desired.attributes.insert(rules.member.clone(), members);
             }
             let plan = diff(&desired, target.as_ref(), &profile.schema);
-            let dn = final_dn(&plan, target.as_ref(), &desired);
+            let dn = plan
+                .outcome_dn()
+                .or_else(|| target.as_ref().map(|entry| entry.dn.clone()))
+                .unwrap_or_else(|| desired.dn());
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
-                Err(Error::Directory(error)) if error.kind() == Fault::Moved => {
+                Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
                     // No entry carries the name exactly, and yet the DN is taken: by a twin.
                     twin_in_the_way |= error.is_entry_already_exists();
                     last = Some(error);
                     continue;
                 }
-                Err(Error::Directory(error)) if error.kind() == Fault::Refused => {
+                Err(Error::Directory(error)) if error.fault() == Fault::Refused => {
                     return Err(refused(&rules.attributes, error));
                 }
                 Err(other) => return Err(other),
@@ -203,9 +204,6 @@ impl Bridge {
 
     /// Lets members join and leave; says whether any were to.
     async fn settle_members(&self, rules: &GroupRules, state: &State, home: &Home) -> Result<bool, Error> {
-        let anchor = &home.link.anchor;
-        let (held, wanted) = self.store.member_counts(anchor).await?;
-        let occupancy = Occupancy { held_before: held, wanted_after: wanted };
         let mut roster = Roster::default();
         let members = self.store.unsettled_members(&state.id).await?;
         let unsettled = !members.is_empty();
@@ -221,7 +219,7 @@ impl Bridge {
             // All who are wanted come along; who leaves was never in this entry for this group's sake.
             roster.joining = self.store.wanted_members(&state.id).await?.into_iter().collect();
         }
-        let siblings = self.siblings(anchor, &state.id).await?;
+        let siblings = self.siblings(&home.link.anchor, &state.id).await?;
         roster.leaving = self.exclusive(roster.leaving, &siblings).await?;
         roster.stripped = self.exclusive(roster.stripped, &siblings).await?;
         if home.arrival == Arrival::Created {
@@ -230,6 +228,11 @@ impl Bridge {
             self.follow_names(rules, &home.link.dn, &roster.joining, known).await?;
             return Ok(true);
         }
+        let others = self.occupancy_of(&siblings).await?;
+        let own = self.store.occupancy(&state.id).await?;
+        // What this group held, it held in the entry that it comes from.
+        let held = others.held || own.held && home.arrival == Arrival::Stayed;
+        let occupancy = Occupancy { held, wanted: others.wanted || own.wanted };
         self.move_members(rules, &home.link.dn, &roster, occupancy).await?;
         Ok(unsettled)
     }
@@ -246,19 +249,15 @@ impl Bridge {
         };
         let mut mine: BTreeSet<ResourceId> = self.store.wanted_members(&state.id).await?.into_iter().collect();
         mine.extend(self.store.unsettled_members(&state.id).await?.into_iter().map(|(id, _)| id));
-        let mut remaining = 0;
-        for sibling in &siblings {
-            remaining += self.store.wanted_members(sibling).await?.len() as u64;
-        }
         let roster = Roster { leaving: self.exclusive(mine, &siblings).await?, ..Roster::default() };
-        let occupancy = Occupancy { held_before: 1, wanted_after: remaining };
+        let occupancy = Occupancy { held: true, wanted: self.occupancy_of(&siblings).await?.wanted };
         self.move_members(rules, &entry.dn, &roster, occupancy).await
     }
 
     async fn delete_group(&self, rules: &GroupRules, state: &State) -> Result<Settlement, Error> {
         if let Some(link) = &state.link {
             self.leave_entry(rules, state, link).await.map_err(|error| match error {
-                Error::Directory(error) if error.kind() == Fault::Refused => refused(&rules.attributes, error),
+                Error::Directory(error) if error.fault() == Fault::Refused => refused(&rules.attributes, error),
                 other => other,
             })?;
         }

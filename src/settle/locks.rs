@@ -4,6 +4,9 @@
 //! group has which entry (create, rename, delete) excludes every other write of groups; changes of
 //! members exclude each other per entry. Nobody waits longer than the patience set, nor once the service
 //! is stopping.
+//!
+//! Order, which keeps two writes from waiting for each other: the name of a creation, the groups, the
+//! resource, the entry.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -19,7 +22,7 @@ type Table = Arc<SyncMutex<HashMap<String, Arc<Mutex<()>>>>>;
 
 /// The locks of one process.
 #[derive(Debug)]
-pub struct Locks {
+pub(super) struct Locks {
     by_key: Table,
     groups: Arc<RwLock<()>>,
     patience: Duration,
@@ -28,7 +31,7 @@ pub struct Locks {
 
 /// Held while something is written.
 #[derive(Debug)]
-pub struct KeyGuard {
+pub(super) struct KeyGuard {
     key: String,
     table: Table,
     guard: Option<OwnedMutexGuard<()>>,
@@ -36,16 +39,16 @@ pub struct KeyGuard {
 
 /// Held while groups are written.
 #[derive(Debug)]
-pub enum GroupsGuard {
+pub(super) enum GroupsGuard {
     /// Members may change; entries keep their groups.
-    Members(OwnedRwLockReadGuard<()>),
+    Members { _held: OwnedRwLockReadGuard<()> },
     /// Everything may change.
-    Structure(OwnedRwLockWriteGuard<()>),
+    Structure { _held: OwnedRwLockWriteGuard<()> },
 }
 
 impl Locks {
     /// Locks that are waited for no longer than `patience`, and no longer once `stopping`.
-    pub fn new(patience: Duration, stopping: CancellationToken) -> Locks {
+    pub(super) fn new(patience: Duration, stopping: CancellationToken) -> Locks {
         Locks { by_key: Table::default(), groups: Arc::default(), patience, stopping }
     }
 
@@ -53,7 +56,7 @@ impl Locks {
     ///
     /// # Errors
     /// [`Error::Busy`] or [`Error::Stopping`].
-    pub async fn key(&self, key: impl Into<String>) -> Result<KeyGuard, Error> {
+    pub(super) async fn key(&self, key: impl Into<String>) -> Result<KeyGuard, Error> {
         let key = key.into();
         let lock = {
             let mut table = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,16 +72,16 @@ impl Locks {
     ///
     /// # Errors
     /// [`Error::Busy`] or [`Error::Stopping`].
-    pub async fn members(&self) -> Result<GroupsGuard, Error> {
-        self.patiently(self.groups.clone().read_owned()).await.map(GroupsGuard::Members)
+    pub(super) async fn members(&self) -> Result<GroupsGuard, Error> {
+        self.patiently(self.groups.clone().read_owned()).await.map(|_held| GroupsGuard::Members { _held })
     }
 
     /// Excludes every other write of groups.
     ///
     /// # Errors
     /// [`Error::Busy`] or [`Error::Stopping`].
-    pub async fn structure(&self) -> Result<GroupsGuard, Error> {
-        self.patiently(self.groups.clone().write_owned()).await.map(GroupsGuard::Structure)
+    pub(super) async fn structure(&self) -> Result<GroupsGuard, Error> {
+        self.patiently(self.groups.clone().write_owned()).await.map(|_held| GroupsGuard::Structure { _held })
     }
 
     async fn patiently<T>(&self, wait: impl Future<Output = T>) -> Result<T, Error> {
@@ -94,7 +97,7 @@ impl Drop for KeyGuard {
     fn drop(&mut self) {
         self.guard = None;
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two owners: the table and the one looked at here. Whoever waits is a third.
+        // One owner: the table. Whoever holds the lock or waits for it is another.
         if table.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             table.remove(&self.key);
         }

@@ -4,13 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::write::refuse_unknown;
-use super::{ATTEMPTS, Bridge, Error};
+use super::{ATTEMPTS, Bridge, Error, refuse_unknown};
 use crate::directory::{Anchor, Dn, Value};
 use crate::mapping::GroupRules;
 use crate::plan::{MemberDelta, Placeholder, member_changes};
 use crate::scim::{MemberChange, ResourceId};
-use crate::store::{Known, MemberState};
+use crate::store::{Known, MemberState, Occupancy};
 
 /// Up to how many members that are not known to be there the directory is asked before they are removed,
 /// so that a removal of nobody writes nothing.
@@ -23,13 +22,6 @@ pub(super) struct Roster {
     pub(super) leaving: BTreeSet<ResourceId>,
     /// Not known to be members; removed if the directory says that they are.
     pub(super) stripped: BTreeSet<ResourceId>,
-}
-
-/// Whether the placeholder is there before and needed after, as far as the store can tell.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Occupancy {
-    pub(super) held_before: u64,
-    pub(super) wanted_after: u64,
 }
 
 impl Bridge {
@@ -114,13 +106,13 @@ impl Bridge {
         if delta.is_empty() {
             return Ok(());
         }
-        let arrives = occupancy.held_before == 0 && !delta.joining.is_empty();
+        let arrives = !occupancy.held && !delta.joining.is_empty();
         let swap = if arrives { Placeholder::Out } else { Placeholder::Untouched };
         let plan = |swap| member_changes(entry, &rules.member, delta, (&rules.placeholder, swap));
         match self.carry_out(plan(swap)).await {
             // The class demands a member, and the last one leaves. Members that were added by hand would
             // have kept the entry valid without the placeholder.
-            Err(Error::Directory(error)) if error.is_object_class_violation() && occupancy.wanted_after == 0 => {
+            Err(Error::Directory(error)) if error.is_object_class_violation() && !occupancy.wanted => {
                 self.carry_out(plan(Placeholder::In)).await.map(|_| ())
             }
             other => other.map(|_| ()),
@@ -149,7 +141,7 @@ impl Bridge {
             if delta.is_empty() {
                 return Ok(());
             }
-            let occupancy = Occupancy { held_before: 1, wanted_after: 0 };
+            let occupancy = Occupancy { held: true, wanted: false };
             self.change_members(rules, entry, &delta, occupancy).await?;
             before = now;
         }
@@ -168,6 +160,16 @@ impl Bridge {
             exclusive.retain(|id| !matches!(shared.get(id), Some(MemberState::Settled | MemberState::Joining)));
         }
         Ok(exclusive)
+    }
+
+    /// Whether any of the groups has members or wants some.
+    pub(super) async fn occupancy_of(&self, groups: &[ResourceId]) -> Result<Occupancy, Error> {
+        let mut all = Occupancy::default();
+        for group in groups {
+            let one = self.store.occupancy(group).await?;
+            all = Occupancy { held: all.held || one.held, wanted: all.wanted || one.wanted };
+        }
+        Ok(all)
     }
 
     /// The other groups that share the entry.

@@ -15,22 +15,22 @@ mod user;
 mod write;
 
 pub use error::{Error, Verdict};
-pub use locks::Locks;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::{Anchor, Change, Dn, Entry, Link};
-use crate::ldap::{self, Depth, Directory, Filter};
+use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Link};
+use crate::ldap::{self, Depth, Directory, Fault, Filter};
 use crate::mapping::{GroupRules, UserRules, rules};
 use crate::plan::{self, Plan};
 use crate::scim::filter::Index;
-use crate::scim::{Kind, Resource, ResourceId};
+use crate::scim::{self, Kind, Resource, ResourceId, ScimType};
 use crate::store::{Intent, State, Store};
 use crash::{CrashPoint, crash_point};
+use locks::Locks;
 
 /// How often an entry is looked at again when it is not as it was seen.
 const ATTEMPTS: usize = 4;
@@ -124,19 +124,19 @@ impl Bridge {
             };
             match settled {
                 // The server closed an idle connection, or was restarted: a new one may do.
-                Err(Error::Directory(error)) if error.is_lost_connection() && attempt < ATTEMPTS => attempt += 1,
+                // Or the entry went while its members changed.
+                Err(Error::Directory(error))
+                    if attempt < ATTEMPTS && (error.is_lost_connection() || error.fault() == Fault::Moved) =>
+                {
+                    attempt += 1;
+                }
                 other => return other,
             }
         }
     }
 
     /// The entry of a link: at its last known name, or wherever its anchor is now.
-    async fn linked_entry(
-        &self,
-        link: &Link,
-        base: &Dn,
-        attributes: &[crate::directory::AttributeName],
-    ) -> Result<Option<Entry>, Error> {
+    async fn linked_entry(&self, link: &Link, base: &Dn, attributes: &[AttributeName]) -> Result<Option<Entry>, Error> {
         let is_it = |entry: &Entry| entry.anchor(self.directory.anchor()).as_ref() == Some(&link.anchor);
         if let Some(entry) = self.directory.read(&link.dn, attributes).await?.filter(is_it) {
             return Ok(Some(entry));
@@ -191,4 +191,20 @@ fn link_at(anchor: Anchor, dn: Dn, before: Option<&Link>) -> Link {
         if moved { Some(link.dn.clone()) } else { link.previous_dn.clone() }
     });
     Link { anchor, dn, previous_dn }
+}
+
+fn refuse_unknown(unknown: Vec<&ResourceId>, how: &str) -> Result<(), Error> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = unknown.iter().take(20).map(|id| id.as_str()).collect();
+    let more =
+        if unknown.len() > ids.len() { format!(" and {} more", unknown.len() - ids.len()) } else { String::new() };
+    let detail = format!("the request {how} {}{more}, which is not the id of a user or group here", ids.join(", "));
+    Err(Error::Invalid(scim::Error::new(ScimType::InvalidValue, detail)))
+}
+
+/// The present time in UTC, RFC 3339.
+fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

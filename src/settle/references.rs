@@ -4,7 +4,7 @@
 //! whoever comes second finds nothing left to do.
 
 use super::{ATTEMPTS, Bridge, Error};
-use crate::directory::{Action, AttributeName, Change, Dn, Modification, Tolerance, Value};
+use crate::directory::{Action, AttributeName, Change, Dn, Link, Modification, Tolerance, Value};
 use crate::ldap::{Depth, Filter};
 use crate::plan::{MemberDelta, Placeholder, Plan, Reason, member_changes};
 
@@ -73,5 +73,32 @@ impl Bridge {
             }
             (other, _) => other.map(|_| ()),
         }
+    }
+
+    /// Deletes the entry of a link, wherever it is. Returns where it was.
+    pub(super) async fn delete_linked(&self, link: &Link, base: &Dn) -> Result<Option<Dn>, Error> {
+        for _ in 0..ATTEMPTS {
+            let Some(entry) = self.linked_entry(link, base, &[]).await? else {
+                return Ok(None);
+            };
+            let mut plan = Plan::default();
+            plan.push(Change::Delete { dn: entry.dn.clone() }, Reason::Tombstone);
+            match self.carry_out(plan).await {
+                Err(Error::Directory(error)) if error.is_no_such_object() => {}
+                other => return other.map(|_| Some(entry.dn)),
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// Takes every name that the entry of a link had out of all references.
+    pub(super) async fn forget_names(&self, link: &Link, last: Option<&Dn>) -> Result<(), Error> {
+        let mut names = vec![&link.dn];
+        names.extend(link.previous_dn.as_ref());
+        names.extend(last.filter(|dn| **dn != link.dn));
+        for dn in names {
+            self.follow(dn, Fate::Deleted).await?;
+        }
+        Ok(())
     }
 }

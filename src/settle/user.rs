@@ -2,12 +2,11 @@
 
 use super::error::unmappable;
 use super::references::Fate;
-use super::write::now;
-use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at};
-use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link};
-use crate::ldap::{self, Depth, Filter, Kind as Fault};
+use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
+use crate::directory::{DesiredEntry, Dn, Entry, Link};
+use crate::ldap::{self, Depth, Fault, Filter};
 use crate::mapping::{References, UserRules, rules, user};
-use crate::plan::{Plan, Reason, diff};
+use crate::plan::diff;
 use crate::scim::{Document, ResourceId, resource};
 use crate::store::{Settled, State};
 
@@ -54,19 +53,22 @@ impl Bridge {
     /// Makes the entry the desired one and returns where it is.
     async fn converge_user(&self, state: &State, desired: &DesiredEntry) -> Result<Link, Error> {
         let rules = &self.rules.users;
-        let schema = self.directory.profile().await?;
+        let profile = self.directory.profile().await?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let observed = self.observe_user(state, desired).await?;
-            let plan = diff(desired, observed.as_ref(), &schema.schema);
-            let dn = final_dn(&plan, observed.as_ref(), desired);
+            let plan = diff(desired, observed.as_ref(), &profile.schema);
+            let dn = plan
+                .outcome_dn()
+                .or_else(|| observed.as_ref().map(|entry| entry.dn.clone()))
+                .unwrap_or_else(|| desired.dn());
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
-                Err(Error::Directory(error)) if error.kind() == Fault::Moved => {
+                Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
                     last = Some(error);
                     continue;
                 }
-                Err(Error::Directory(error)) if error.kind() == Fault::Refused => {
+                Err(Error::Directory(error)) if error.fault() == Fault::Refused => {
                     return Err(refused(rules, error));
                 }
                 Err(other) => return Err(other),
@@ -130,7 +132,7 @@ impl Bridge {
         if let Some(link) = &state.link {
             let base = &self.rules.users.base_dn;
             let dn = self.delete_linked(link, base).await.map_err(|error| match error {
-                Error::Directory(error) if error.kind() == Fault::Refused => refused(&self.rules.users, error),
+                Error::Directory(error) if error.fault() == Fault::Refused => refused(&self.rules.users, error),
                 other => other,
             })?;
             self.forget_names(link, dn.as_ref()).await?;
@@ -139,42 +141,6 @@ impl Bridge {
         self.store.remove(&state.id).await?;
         Ok(Settlement::Gone)
     }
-
-    /// Deletes the entry of a link, wherever it is. Returns where it was.
-    pub(super) async fn delete_linked(&self, link: &Link, base: &Dn) -> Result<Option<Dn>, Error> {
-        for _ in 0..ATTEMPTS {
-            let Some(entry) = self.linked_entry(link, base, &[] as &[AttributeName]).await? else {
-                return Ok(None);
-            };
-            let mut plan = Plan::default();
-            plan.push(Change::Delete { dn: entry.dn.clone() }, Reason::Tombstone);
-            match self.carry_out(plan).await {
-                Err(Error::Directory(error)) if error.is_no_such_object() => {}
-                other => return other.map(|_| Some(entry.dn)),
-            }
-        }
-        Err(Error::Busy)
-    }
-
-    /// Takes every name that the entry of a link had out of all references.
-    pub(super) async fn forget_names(&self, link: &Link, last: Option<&Dn>) -> Result<(), Error> {
-        let mut names = vec![&link.dn];
-        names.extend(link.previous_dn.as_ref());
-        names.extend(last.filter(|dn| **dn != link.dn));
-        for dn in names {
-            self.follow(dn, Fate::Deleted).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Where the entry is after the plan was carried out.
-pub(super) fn final_dn(plan: &Plan, observed: Option<&Entry>, desired: &DesiredEntry) -> Dn {
-    let renamed = plan.steps.iter().find_map(|step| match &step.change {
-        Change::Rename { dn, new_rdn } => Some(dn.parent().unwrap_or_default().child(new_rdn.clone())),
-        _ => None,
-    });
-    renamed.unwrap_or_else(|| observed.map_or_else(|| desired.dn(), |entry| entry.dn.clone()))
 }
 
 fn missing_base(rules: &UserRules, error: Error) -> Error {

@@ -1,15 +1,14 @@
 //! What a client can write: create, replace, patch, delete. Each saves what is wanted and settles it.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
 use super::error::unmappable;
 use super::locks::{GroupsGuard, KeyGuard};
-use super::{Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion};
+use super::{Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, now, refuse_unknown};
 use crate::mapping::{References, group::map_group, rules, user::map_user};
 use crate::scim::filter::Term;
 use crate::scim::resource::{self, text};
-use crate::scim::{AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Resource, ResourceId, ScimType};
+use crate::scim::{AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Resource, ResourceId};
 use crate::store::{self, Intent, State, Wanted};
 
 /// A write of an existing resource.
@@ -70,8 +69,8 @@ impl Bridge {
     /// # Errors
     /// [`Error::NotFound`] when there is no such resource.
     pub async fn delete(&self, kind: Kind, id: &ResourceId) -> Result<(), Error> {
-        let _resource = self.locks.key(id.as_str()).await?;
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
+        let _resource = self.locks.key(id.as_str()).await?;
         self.visible(kind, id).await?;
         let wanted = Wanted {
             id: id.clone(),
@@ -87,11 +86,16 @@ impl Bridge {
     }
 
     async fn edit(&self, kind: Kind, id: &ResourceId, edit: Edit) -> Result<Resource, Error> {
-        let _resource = self.locks.key(id.as_str()).await?;
         let mut write = GroupsWrite::Members;
         loop {
             let _groups = self.groups_guard(kind, write).await?;
+            let _resource = self.locks.key(id.as_str()).await?;
             let state = self.visible(kind, id).await?;
+            let members_alone = kind == Kind::Group && write == GroupsWrite::Members;
+            if members_alone && state.intent.is_some() {
+                write = GroupsWrite::Structure;
+                continue;
+            }
             if is_deletion(&state) {
                 // Somebody was told to try the deletion again; it comes first.
                 self.settle_or_forget(id, Audience::Client).await?;
@@ -99,7 +103,7 @@ impl Bridge {
             }
             let before = state.desired().cloned().unwrap_or_default();
             let after = apply(&edit, &before)?;
-            if kind == Kind::Group && write == GroupsWrite::Members && renames(&before, &after.document) {
+            if members_alone && renames(&before, &after.document) {
                 write = GroupsWrite::Structure;
                 continue;
             }
@@ -210,7 +214,10 @@ impl Bridge {
         let found = self.store.find(Kind::Group, &terms, 0, u32::MAX).await?;
         for group in found.resources.iter().filter(|group| same_group(&group.document, document)) {
             match self.store.state(&group.id).await? {
-                Some(state) if is_deletion(&state) => _ = self.settle_or_forget(&group.id, Audience::Nobody).await?,
+                Some(state) if is_deletion(&state) => {
+                    let _resource = self.locks.key(group.id.as_str()).await?;
+                    self.settle_or_forget(&group.id, Audience::Nobody).await?;
+                }
                 Some(state) if !state.answered => return Ok(Some(state.id)),
                 Some(_) => {
                     return Err(Error::conflict(format!("there is a group with the displayName \"{name}\" already")));
@@ -316,20 +323,4 @@ fn is_repetition(state: &State, document: &Document) -> bool {
 
 fn same_group(left: &Document, right: &Document) -> bool {
     ["displayName", "externalId"].iter().all(|name| text(left, name) == text(right, name))
-}
-
-pub(super) fn refuse_unknown(unknown: Vec<&ResourceId>, how: &str) -> Result<(), Error> {
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<&str> = unknown.iter().take(20).map(|id| id.as_str()).collect();
-    let more =
-        if unknown.len() > ids.len() { format!(" and {} more", unknown.len() - ids.len()) } else { String::new() };
-    let detail = format!("the request {how} {}{more}, which is not the id of a user or group here", ids.join(", "));
-    Err(Error::Invalid(crate::scim::Error::new(ScimType::InvalidValue, detail)))
-}
-
-/// The present time in UTC, RFC 3339.
-pub(super) fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

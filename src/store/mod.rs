@@ -151,6 +151,15 @@ pub struct Known {
     pub dn: Dn,
 }
 
+/// Whether a group has members, and whether it wants any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// The directory holds members for this group's sake.
+    pub held: bool,
+    /// The group wants members.
+    pub wanted: bool,
+}
+
 /// A bearer token, without the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
@@ -218,9 +227,9 @@ pub trait Store: Send + Sync {
     /// All that a group wants as members: settled and joining.
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error>;
 
-    /// How many members all groups linked to that anchor have in the directory (settled and leaving)
-    /// and how many they want (settled and joining); each member counts once per group.
-    async fn member_counts(&self, anchor: &Anchor) -> Result<(u64, u64), Error>;
+    /// Whether a group has members in the directory (settled or leaving), and whether it wants any
+    /// (settled or joining). Does not cost the size of the group.
+    async fn occupancy(&self, group: &ResourceId) -> Result<Occupancy, Error>;
 
     /// Saves what is wanted, as pending. A resource that is new gets a row.
     ///

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
-use super::{Error, Found, Intent, Known, MemberState, Settled, State, Store, TokenRecord, Wanted};
+use super::{Error, Found, Intent, Known, MemberState, Occupancy, Settled, State, Store, TokenRecord, Wanted};
 use crate::directory::{Anchor, Dn, Link};
 use crate::scim::filter::{Index, IndexEntry, Term};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
@@ -366,17 +366,16 @@ impl Store for SqliteStore {
         Ok(ids.into_iter().map(ResourceId).collect())
     }
 
-    async fn member_counts(&self, anchor: &Anchor) -> Result<(u64, u64), Error> {
-        let (held, wanted): (i64, i64) = sqlx::query_as(
-            "SELECT COALESCE(SUM(CASE WHEN state IN ('settled', 'leaving') THEN 1 ELSE 0 END), 0),
-                    COALESCE(SUM(CASE WHEN state IN ('settled', 'joining') THEN 1 ELSE 0 END), 0)
-             FROM member WHERE group_id IN (SELECT id FROM resource WHERE anchor = $1)",
+    async fn occupancy(&self, group: &ResourceId) -> Result<Occupancy, Error> {
+        let (held, wanted): (bool, bool) = sqlx::query_as(
+            "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = $1 AND state IN ('settled', 'leaving')),
+                    EXISTS (SELECT 1 FROM member WHERE group_id = $1 AND state IN ('settled', 'joining'))",
         )
-        .bind(&anchor.0)
+        .bind(group.as_str())
         .fetch_one(&self.reader)
         .await
-        .map_err(failure("count members"))?;
-        Ok((held.unsigned_abs(), wanted.unsigned_abs()))
+        .map_err(failure("look for members"))?;
+        Ok(Occupancy { held, wanted })
     }
 
     async fn want(&self, wanted: &Wanted) -> Result<(), Error> {

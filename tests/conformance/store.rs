@@ -1,0 +1,269 @@
+//! What every store must do: the contract in the comments of `Store`, as tests.
+//!
+//! An implementation calls [`every_promise`] with a way to make an empty store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use scimbridge::directory::{Anchor, Link};
+use scimbridge::scim::filter::{Index, Term};
+use scimbridge::scim::{AttributePath, Document, Kind, Member, ResourceId};
+use scimbridge::store::{Error, Intent, Known, MemberState, Settled, Store, TokenRecord, Wanted};
+use serde_json::json;
+
+/// Runs the suite. `make` gives a new, empty store each time.
+pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
+    a_creation_is_not_there_until_it_is_settled(&*make().await).await;
+    what_is_forgotten_leaves_no_trace(&*make().await).await;
+    a_name_belongs_to_one(&*make().await).await;
+    an_entry_belongs_to_one_user_and_to_many_groups(&*make().await).await;
+    resources_are_found_by_their_values_and_in_order(&*make().await).await;
+    members_are_settled_one_by_one(&*make().await).await;
+    what_is_pending_is_told(&*make().await).await;
+    a_removed_resource_is_nobodys_member(&*make().await).await;
+    lookups_follow_a_changed_index(&*make().await).await;
+    tokens_are_kept_by_hash(&*make().await).await;
+}
+
+const NOW: &str = "2026-01-01T00:00:00.000Z";
+
+fn id(text: &str) -> ResourceId {
+    ResourceId(text.to_owned())
+}
+
+fn document(value: serde_json::Value) -> Document {
+    value.as_object().unwrap().clone()
+}
+
+fn link(name: &str) -> Link {
+    Link { anchor: Anchor(format!("anchor-{name}")), dn: format!("cn={name}").parse().unwrap(), previous_dn: None }
+}
+
+fn index(kind: Kind) -> Index {
+    let title = (kind == Kind::User).then(|| AttributePath::parse(kind, "title").unwrap());
+    Index::new(kind, title)
+}
+
+fn wanted(kind: Kind, name: &str, intent: Option<Intent>) -> Wanted {
+    let name_claim = (kind == Kind::User).then(|| name.to_owned());
+    Wanted { id: id(name), kind, intent, name_claim, members: Vec::new(), now: NOW.to_owned() }
+}
+
+fn settled(kind: Kind, name: &str, document: Document) -> Settled {
+    Settled {
+        id: id(name),
+        index: index(kind).entries(&document),
+        name_claim: (kind == Kind::User).then(|| name.to_owned()),
+        document,
+        link: link(name),
+        answered: true,
+        now: NOW.to_owned(),
+    }
+}
+
+async fn create(store: &dyn Store, kind: Kind, name: &str, attributes: serde_json::Value) {
+    let document = document(attributes);
+    store.want(&wanted(kind, name, Some(Intent::Put(document.clone())))).await.unwrap();
+    store.settle(&settled(kind, name, document)).await.unwrap();
+}
+
+async fn want_members(store: &dyn Store, group: &str, members: &[(&str, MemberState)]) {
+    let members = members.iter().map(|(name, state)| (id(name), *state)).collect();
+    store.want(&Wanted { members, ..wanted(Kind::Group, group, None) }).await.unwrap();
+}
+
+async fn a_creation_is_not_there_until_it_is_settled(store: &dyn Store) {
+    let ada = document(json!({"userName": "ada"}));
+    store.want(&wanted(Kind::User, "ada", Some(Intent::Put(ada.clone())))).await.unwrap();
+    assert_eq!(store.get(Kind::User, &id("ada")).await.unwrap(), None);
+    assert_eq!(store.find(Kind::User, &[], 0, 10).await.unwrap().total, 0);
+    assert_eq!(store.known(&[id("ada")].into()).await.unwrap(), BTreeMap::new());
+    assert_eq!(store.creating(Kind::User).await.unwrap(), [(id("ada"), ada.clone())]);
+    let state = store.state(&id("ada")).await.unwrap().unwrap();
+    assert_eq!((state.desired(), state.settled.is_some(), state.answered), (Some(&ada), false, false));
+
+    let resource = store.settle(&settled(Kind::User, "ada", ada.clone())).await.unwrap();
+    assert_eq!((&resource.document, resource.version, resource.created.as_str()), (&ada, 1, NOW));
+    assert_eq!(store.get(Kind::User, &id("ada")).await.unwrap(), Some(resource));
+    assert_eq!(store.get(Kind::Group, &id("ada")).await.unwrap(), None, "of another kind");
+    let state = store.state(&id("ada")).await.unwrap().unwrap();
+    assert_eq!((state.intent, state.link, state.answered), (None, Some(link("ada")), true));
+}
+
+async fn what_is_forgotten_leaves_no_trace(store: &dyn Store) {
+    store.want(&wanted(Kind::User, "bob", Some(Intent::Put(document(json!({"userName": "bob"})))))).await.unwrap();
+    store.forget(&id("bob")).await.unwrap();
+    assert_eq!(store.state(&id("bob")).await.unwrap(), None);
+    assert_eq!(store.claimant("bob").await.unwrap(), None);
+
+    let before = document(json!({"userName": "ada"}));
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    let renamed = Wanted {
+        name_claim: Some("eve".to_owned()),
+        ..wanted(Kind::User, "ada", Some(Intent::Put(document(json!({"userName": "eve"})))))
+    };
+    store.want(&renamed).await.unwrap();
+    store.forget(&id("ada")).await.unwrap();
+    let state = store.state(&id("ada")).await.unwrap().unwrap();
+    assert_eq!((state.intent, state.settled.unwrap().document), (None, before));
+    assert_eq!(store.claimant("eve").await.unwrap(), None);
+    assert_eq!(store.claimant("ada").await.unwrap(), Some(id("ada")));
+
+    create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
+    want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
+    store.settle(&settled(Kind::Group, "staff", document(json!({"displayName": "staff"})))).await.unwrap();
+    want_members(
+        store,
+        "staff",
+        &[("ada", MemberState::Leaving), ("x", MemberState::Joining), ("y", MemberState::Stripped)],
+    )
+    .await;
+    store.forget(&id("staff")).await.unwrap();
+    assert_eq!(store.wanted_members(&id("staff")).await.unwrap(), [id("ada")]);
+    assert_eq!(store.unsettled_members(&id("staff")).await.unwrap(), []);
+}
+
+async fn a_name_belongs_to_one(store: &dyn Store) {
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    let other = Wanted {
+        name_claim: Some("ada".to_owned()),
+        ..wanted(Kind::User, "eve", Some(Intent::Put(document(json!({"userName": "ada"})))))
+    };
+    assert!(matches!(store.want(&other).await, Err(Error::Taken { .. })));
+    assert_eq!(store.state(&id("eve")).await.unwrap(), None, "nothing of it is saved");
+    let renamed = Settled { name_claim: Some("augusta".to_owned()), ..settled(Kind::User, "ada", Document::new()) };
+    store.settle(&renamed).await.unwrap();
+    store.want(&other).await.unwrap();
+    assert_eq!(store.claimant("ada").await.unwrap(), Some(id("eve")));
+}
+
+async fn an_entry_belongs_to_one_user_and_to_many_groups(store: &dyn Store) {
+    for name in ["ada", "bob"] {
+        create(store, Kind::User, name, json!({"userName": name})).await;
+    }
+    assert!(matches!(store.link(&id("bob"), &link("ada")).await, Err(Error::Taken { .. })));
+    let stolen = Settled { link: link("ada"), ..settled(Kind::User, "bob", Document::new()) };
+    assert!(matches!(store.settle(&stolen).await, Err(Error::Taken { .. })));
+    for name in ["staff", "crew"] {
+        create(store, Kind::Group, name, json!({"displayName": name})).await;
+        store.link(&id(name), &link("shared")).await.unwrap();
+    }
+    let linked: BTreeSet<ResourceId> = store.linked(&link("shared").anchor).await.unwrap().into_iter().collect();
+    assert_eq!(linked, [id("crew"), id("staff")].into());
+}
+
+async fn resources_are_found_by_their_values_and_in_order(store: &dyn Store) {
+    for (name, title) in [("c", "CTO"), ("a", "cto"), ("b", "CFO")] {
+        create(store, Kind::User, name, json!({"userName": name, "title": title})).await;
+    }
+    let names = async |terms: &[Term], offset, limit| {
+        let found = store.find(Kind::User, terms, offset, limit).await.unwrap();
+        let names: Vec<String> = found.resources.into_iter().map(|resource| resource.id.0).collect();
+        (found.total, names.concat())
+    };
+    assert_eq!(names(&[], 0, 10).await, (3, "abc".to_owned()), "made at one time, so by id");
+    assert_eq!(names(&[], 1, 1).await, (3, "b".to_owned()));
+    assert_eq!(names(&[], 0, 0).await, (3, String::new()));
+    assert_eq!(names(&[], 9, 9).await, (3, String::new()));
+    let title = |text| Term::Index(index(Kind::User).entry(&AttributePath::parse(Kind::User, "title").unwrap(), text));
+    assert_eq!(names(&[title("Cto")], 0, 10).await, (2, "ac".to_owned()));
+    assert_eq!(names(&[title("cto"), Term::Id(id("c"))], 0, 10).await, (1, "c".to_owned()));
+    assert_eq!(names(&[title("cto"), title("cfo")], 0, 10).await, (0, String::new()));
+    store.settle(&settled(Kind::User, "c", document(json!({"userName": "c", "title": "CEO"})))).await.unwrap();
+    assert_eq!(names(&[title("cto")], 0, 10).await, (1, "a".to_owned()), "the old value finds nobody");
+}
+
+async fn members_are_settled_one_by_one(store: &dyn Store) {
+    for name in ["ada", "bob", "cyd"] {
+        create(store, Kind::User, name, json!({"userName": name})).await;
+    }
+    create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
+    let settle = async || store.settle(&settled(Kind::Group, "staff", Document::new())).await.unwrap().version;
+    let members = async || -> Vec<Member> { store.members(&id("staff")).await.unwrap() };
+    let user = |name| Member { id: id(name), kind: Kind::User };
+    let occupancy = async || {
+        let occupancy = store.occupancy(&id("staff")).await.unwrap();
+        (occupancy.held, occupancy.wanted)
+    };
+
+    want_members(store, "staff", &[("ada", MemberState::Joining), ("bob", MemberState::Joining)]).await;
+    assert_eq!((members().await, occupancy().await), (vec![], (false, true)));
+    assert_eq!(settle().await, 2);
+    assert_eq!((members().await, occupancy().await), (vec![user("ada"), user("bob")], (true, true)));
+
+    want_members(store, "staff", &[("ada", MemberState::Leaving), ("cyd", MemberState::Stripped)]).await;
+    assert_eq!(members().await, [user("ada"), user("bob")], "the settled state");
+    let named = [id("ada"), id("bob"), id("nobody")].into();
+    let states = store.member_states(&id("staff"), &named).await.unwrap();
+    assert_eq!(states, [(id("ada"), MemberState::Leaving), (id("bob"), MemberState::Settled)].into());
+    settle().await;
+    assert_eq!(members().await, [user("bob")]);
+    want_members(store, "staff", &[("bob", MemberState::Leaving)]).await;
+    assert_eq!(occupancy().await, (true, false));
+    want_members(store, "staff", &[("bob", MemberState::Joining)]).await;
+    settle().await;
+    let with_bob = store.find(Kind::Group, &[Term::Member(id("bob"))], 0, 10).await.unwrap();
+    assert_eq!(with_bob.total, 1);
+    assert_eq!(store.find(Kind::Group, &[Term::Member(id("ada"))], 0, 10).await.unwrap().total, 0);
+
+    let many: Vec<(String, MemberState)> = (0..2500).map(|n| (format!("u{n:04}"), MemberState::Joining)).collect();
+    let many: Vec<(&str, MemberState)> = many.iter().map(|(name, state)| (name.as_str(), *state)).collect();
+    want_members(store, "staff", &many).await;
+    assert_eq!(store.unsettled_members(&id("staff")).await.unwrap().len(), 2500);
+    let named = many.iter().map(|(name, _)| id(name)).collect();
+    assert_eq!(store.member_states(&id("staff"), &named).await.unwrap().len(), 2500);
+}
+
+async fn what_is_pending_is_told(store: &dyn Store) {
+    for name in ["ada", "bob", "cyd"] {
+        create(store, Kind::User, name, json!({"userName": name})).await;
+    }
+    create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
+    assert_eq!(store.pending().await.unwrap(), []);
+    store.want(&wanted(Kind::User, "bob", Some(Intent::Delete))).await.unwrap();
+    want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
+    let moved = Link { previous_dn: Some("cn=old".parse().unwrap()), ..link("cyd") };
+    store.link(&id("cyd"), &moved).await.unwrap();
+    assert_eq!(store.state(&id("cyd")).await.unwrap().unwrap().link, Some(moved));
+    assert_eq!(store.pending().await.unwrap(), [id("bob"), id("cyd"), id("staff")]);
+    assert!(store.get(Kind::User, &id("bob")).await.unwrap().is_some(), "there until it is gone");
+    let known = store.known(&[id("ada"), id("bob"), id("nobody")].into()).await.unwrap();
+    assert_eq!(known, [(id("ada"), Known { kind: Kind::User, dn: link("ada").dn })].into());
+}
+
+async fn a_removed_resource_is_nobodys_member(store: &dyn Store) {
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
+    want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
+    store.settle(&settled(Kind::Group, "staff", Document::new())).await.unwrap();
+    store.remove(&id("ada")).await.unwrap();
+    assert_eq!(store.members(&id("staff")).await.unwrap(), []);
+    assert_eq!(store.wanted_members(&id("staff")).await.unwrap(), []);
+    assert_eq!(store.state(&id("ada")).await.unwrap(), None);
+    assert_eq!(store.claimant("ada").await.unwrap(), None);
+    assert_eq!(store.find(Kind::User, &[], 0, 10).await.unwrap().total, 0);
+}
+
+async fn lookups_follow_a_changed_index(store: &dyn Store) {
+    create(store, Kind::User, "ada", json!({"userName": "ada", "nickName": "Countess"})).await;
+    let path = AttributePath::parse(Kind::User, "nickName").unwrap();
+    let index = Index::new(Kind::User, [path.clone()]);
+    let by_nick_name = [Term::Index(index.entry(&path, "countess"))];
+    assert_eq!(store.find(Kind::User, &by_nick_name, 0, 10).await.unwrap().total, 0);
+    for _ in 0..2 {
+        store.reindex(&[(Kind::User, &index)]).await.unwrap();
+        assert_eq!(store.find(Kind::User, &by_nick_name, 0, 10).await.unwrap().total, 1);
+    }
+}
+
+async fn tokens_are_kept_by_hash(store: &dyn Store) {
+    let token = |name: &str| TokenRecord { name: name.to_owned(), created: NOW.to_owned() };
+    store.add_token(&token("entra"), "hash").await.unwrap();
+    assert!(matches!(store.add_token(&token("entra"), "other").await, Err(Error::Taken { .. })));
+    assert_eq!(store.token_named("hash").await.unwrap().as_deref(), Some("entra"));
+    assert_eq!(store.token_named("other").await.unwrap(), None);
+    assert_eq!(store.tokens().await.unwrap(), [token("entra")]);
+    assert!(store.remove_token("entra").await.unwrap());
+    assert!(!store.remove_token("entra").await.unwrap());
+    assert_eq!(store.token_named("hash").await.unwrap(), None);
+}
