@@ -17,9 +17,10 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging at a level such as `info`, or by directives such as `info,scimbridge=debug`.
-pub fn start(format: Format, level: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging at a level such as `info`, or by directives such as `info,scimbridge=debug`. `quiet` holds
+/// directives for libraries that talk too much; those of the operator come after it and win.
+pub fn start(format: Format, level: &str, quiet: &str) {
+    let filter = EnvFilter::try_new(format!("{quiet},{level}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),

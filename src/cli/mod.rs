@@ -94,7 +94,9 @@ fn complain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  because: {cause}\n"));
     }
-    if let Some(config::Error::Read { .. }) = error.downcast_ref() {
+    if let Some(config::Error::Read { source, .. }) = error.downcast_ref()
+        && source.kind() == std::io::ErrorKind::NotFound
+    {
         text.push_str("hint: name the file with --config FILE; config.example.toml is a documented start\n");
     }
     talk(&text);

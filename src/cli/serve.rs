@@ -23,11 +23,12 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    telemetry::start(format, &settings.log.level);
+    telemetry::start(format, &settings.log.level, ldap::LOG_DIRECTIVE);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
     let store = Arc::new(open_store(&settings).await?);
+    let _serving = store.take().context("another `scimbridge serve` uses this store")?;
     let stopping = CancellationToken::new();
     let rules = Rules { users: settings.users.clone(), groups: settings.groups.clone() };
     store.reindex(&[(Kind::User, &rules.index(Kind::User)), (Kind::Group, &rules.index(Kind::Group))]).await?;
@@ -50,6 +51,8 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().with_context(|| format!("cannot listen on {listen}"))?;
     stop_on_signals(stopping.clone())?;
+    let asking = service.clone();
+    tokio::spawn(async move { asking.bridge.report_on_directory().await });
     let background = {
         let (service, stopping) = (service.clone(), stopping.clone());
         tokio::spawn(async move { service.bridge.keep_settling(stopping).await })

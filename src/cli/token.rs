@@ -31,6 +31,9 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
     let store = open_store(&settings).await?;
     match command {
         Command::Create { name } => {
+            if name.trim().is_empty() || name.chars().any(char::is_control) {
+                bail!("a token needs a name that can be read, such as entra-2026");
+            }
             let token = new_token()?;
             let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
             let record = TokenRecord { name: name.clone(), created };

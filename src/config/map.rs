@@ -5,7 +5,7 @@ use super::settings::Checker;
 use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{AttributeName, Ownership, Value};
 use crate::mapping::{AttributeRule, GroupRules, OnCollision, Source, Template, UserRules};
-use crate::scim::{AttributePath, Kind};
+use crate::scim::{AttributePath, Kind, schema};
 
 /// Checks `[users]`.
 pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
@@ -109,6 +109,14 @@ fn attributes(checker: &mut Checker, kind: Kind, section: &str, written: Vec<raw
     rules
 }
 
+/// A core attribute that no schema defines is a mistake; an extension may define what it likes.
+fn check_known(checker: &mut Checker, kind: Kind, key: &str, path: &AttributePath) {
+    if path.extension.is_none() && !schema::defines(kind, path) {
+        let hint = schema::nearest(kind, &path.name).map(|known| format!("; did you mean {known}?"));
+        checker.problem(key, format!("{kind} has no attribute {path}{}", hint.unwrap_or_default()));
+    }
+}
+
 fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::Attribute) -> Option<AttributeRule> {
     if written.allocate.is_some() {
         checker.later(format!("{key}.allocate"), "allocating numbers");
@@ -123,7 +131,10 @@ fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::At
     let ownership = checker.choice(&format!("{key}.ownership"), ownership, &ownerships, Ownership::Owned);
     let source = match (written.scim, written.template, written.value) {
         (Some(path), None, None) => match AttributePath::parse(kind, &path) {
-            Ok(path) => Source::Scim(path),
+            Ok(path) => {
+                check_known(checker, kind, &format!("{key}.scim"), &path);
+                Source::Scim(path)
+            }
             Err(error) => {
                 checker.problem(format!("{key}.scim"), error.to_string());
                 return None;

@@ -193,10 +193,10 @@ impl Settings {
             log: check_log(&mut checker, log),
             warnings: Vec::new(),
         };
-        if checker.problems.is_empty() { Ok(settings.with_warnings(&reconcile)) } else { Err(checker.problems) }
+        if checker.problems.is_empty() { Ok(settings.with_warnings()) } else { Err(checker.problems) }
     }
 
-    fn with_warnings(mut self, reconcile: &raw::Reconcile) -> Settings {
+    fn with_warnings(mut self) -> Settings {
         let plain = |url: &&String| url.starts_with("ldap://") && !is_loopback(url);
         if let Some(url) = self.ldap.urls.iter().find(plain)
             && !self.ldap.start_tls
@@ -209,12 +209,6 @@ impl Settings {
         }
         if !self.users.lock_inactive {
             self.warnings.push("users.disable.lock is off: users whom Entra disables can still log in".to_owned());
-        }
-        if !reconcile.schedule.is_empty() {
-            self.warnings.push(
-                "reconcile.schedule has no effect in this version: changes made in the directory by hand are not repaired"
-                    .to_owned(),
-            );
         }
         self
     }
@@ -319,7 +313,11 @@ fn check_reconcile(checker: &mut Checker, reconcile: &raw::Reconcile) {
 fn check_log(checker: &mut Checker, log: raw::Log) -> Log {
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let format = checker.choice("log.format", &log.format, &formats, LogFormat::Text);
-    if log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+    // A lone word that is no level would be taken for the name of a module, and everything else be silent.
+    let is_level =
+        |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word.to_lowercase().as_str());
+    let no_level = log.level.split(',').any(|directive| !directive.contains('=') && !is_level(directive.trim()));
+    if no_level || log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         checker.problem(
             "log.level",
             format!("{:?} is not a level such as info, or a list such as info,scimbridge=debug", log.level),

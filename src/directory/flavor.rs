@@ -18,8 +18,8 @@ pub const LOCK_ATTRIBUTE: &str = "pwdAccountLockedTime";
 /// §5.3.3); any other is the time of a lock after failed logins, which is not ours.
 pub const LOCKED_FOR_GOOD: &str = "000001010000Z";
 
-/// The root DSE attributes that tell the flavor and where the schema is.
-pub const ROOT_DSE_ATTRIBUTES: [&str; 3] = ["objectClass", "supportedControl", "subschemaSubentry"];
+/// The root DSE attributes that tell the flavor, and where the schema and the entries are.
+pub const ROOT_DSE_ATTRIBUTES: [&str; 4] = ["objectClass", "supportedControl", "subschemaSubentry", "namingContexts"];
 
 /// What a server can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,7 +45,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 /// The query of a read. Keys that SCIM does not know, such as `aadOptscim062020`, are ignored.
 #[derive(Debug, Default)]
 pub(super) struct Query {
-    pub(super) filter: Option<String>,
+    filter: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
     attributes: Option<String>,
@@ -68,6 +68,18 @@ impl Query {
             *field = Some(value.into_owned());
         }
         query
+    }
+
+    /// The filter, if it was sent as text.
+    pub(super) fn filter(&self, uri: &Uri) -> Result<Option<&str>, scim::Error> {
+        let sent = uri.query().unwrap_or_default().to_ascii_lowercase();
+        match self.filter.as_deref() {
+            // What is not UTF-8 decodes to this character; to look for it would find nobody.
+            Some(filter) if filter.contains('\u{fffd}') && !sent.contains("%ef%bf%bd") => {
+                Err(scim::Error::new(ScimType::InvalidFilter, "the filter is not UTF-8"))
+            }
+            filter => Ok(filter),
+        }
     }
 
     pub(super) fn paging(&self) -> Result<Paging, scim::Error> {

@@ -96,7 +96,7 @@ async fn delete(kind: Kind, service: Arc<Service>, id: ResourceId) -> Result<Sta
 async fn search(kind: Kind, service: Arc<Service>, uri: Uri) -> Result<Scim, Failure> {
     let query = Query::read(&uri);
     let (paging, projection) = (query.paging()?, query.projection(kind)?);
-    let search = Search::parse(service.bridge.index_of(kind), query.filter.as_deref())?;
+    let search = Search::parse(service.bridge.index_of(kind), query.filter(&uri)?)?;
     let found = if search.is_indexed() {
         service.store.find(kind, &search.terms, paging.start_index - 1, paging.count).await?
     } else {

@@ -118,6 +118,11 @@ impl Error {
         matches!(self, Error::Interrupted { source, .. } if !matches!(**source, LdapError::Timeout { .. }))
     }
 
+    /// Whether no server can be reached or bound to.
+    pub fn is_out_of_reach(&self) -> bool {
+        matches!(self, Error::Connect { .. } | Error::Bind { .. } | Error::Away { .. })
+    }
+
     /// Whether the entry named does not exist.
     pub fn is_no_such_object(&self) -> bool {
         self.code() == Some(32)
@@ -136,6 +141,14 @@ impl Error {
     /// Whether a value to be added is there, or one to be deleted is not.
     pub fn is_already_so(&self) -> bool {
         matches!(self.code(), Some(16 | 20))
+    }
+
+    /// What the server says beside the result code; for people alone.
+    pub fn text(&self) -> &str {
+        match self {
+            Error::Answer { text, .. } => text,
+            _ => "",
+        }
     }
 
     fn code(&self) -> Option<u32> {
@@ -158,11 +171,12 @@ fn fault_of_code(code: u32) -> Fault {
         // confidentialityRequired, inappropriateAuthentication, invalidCredentials,
         // insufficientAccessRights
         7 | 8 | 12 | 13 | 48 | 49 | 50 => Fault::Forbidden,
-        // undefinedAttributeType, inappropriateMatching, constraintViolation, invalidAttributeSyntax,
-        // invalidDNSyntax, unwillingToPerform, namingViolation, objectClassViolation,
+        // inappropriateMatching, constraintViolation, invalidAttributeSyntax,
+        // invalidDNSyntax, namingViolation, objectClassViolation,
         // notAllowedOnNonLeaf, notAllowedOnRDN, objectClassModsProhibited
-        17 | 18 | 19 | 21 | 34 | 53 | 64..=67 | 69 => Fault::Refused,
-        // operationsError, other and the like: a full disk or a defect, which no other value cures.
+        18 | 19 | 21 | 34 | 64..=67 | 69 => Fault::Refused,
+        // operationsError, undefinedAttributeType, unwillingToPerform, other and the like: a map that
+        // does not fit the schema, a full disk, a read-only directory, which no other value cures.
         _ => Fault::Forbidden,
     }
 }

@@ -27,6 +27,8 @@ use crate::directory::{
 };
 use pool::{Handle, Pool};
 
+/// The library warns of answers that come after their time; they are told of where they are missed.
+pub const LOG_DIRECTIVE: &str = "ldap3=error";
 /// How often a modify is sent again with what is left of it.
 const ATTEMPTS: usize = 4;
 /// How many values the server is asked about at a time.
@@ -39,6 +41,8 @@ pub struct Profile {
     pub flavor: Flavor,
     /// Its schema.
     pub schema: Schema,
+    /// The suffixes of its trees.
+    pub suffixes: Vec<Dn>,
 }
 
 /// How far below its base a search looks.
@@ -95,11 +99,12 @@ impl Directory {
         let filter = Filter::equal(AttributeName::of("objectClass"), "subschema");
         let entries = self.search(&subschema, Depth::Base, &filter, &kinds).await?;
         let [attributes, classes] = kinds;
-        let schema = entries
-            .first()
-            .map(|entry| Schema::parse(entry.values(&attributes), entry.values(&classes)))
-            .unwrap_or_default();
-        let profile = Arc::new(Profile { flavor: Flavor::of(&root_dse), schema });
+        let subschema =
+            entries.first().filter(|entry| !entry.values(&attributes).is_empty()).ok_or(Error::NoRootDse)?;
+        let schema = Schema::parse(subschema.values(&attributes), subschema.values(&classes));
+        let suffixes = root_dse.values(&AttributeName::of("namingContexts")).iter();
+        let suffixes = suffixes.filter_map(|suffix| suffix.as_str()?.parse().ok()).collect();
+        let profile = Arc::new(Profile { flavor: Flavor::of(&root_dse), schema, suffixes });
         *known = Some(profile.clone());
         Ok(profile)
     }
@@ -128,6 +133,32 @@ impl Directory {
         filter: &Filter,
         attributes: &[AttributeName],
     ) -> Result<Vec<Entry>, Error> {
+        let (entries, result) = self.ask(base, depth, filter, attributes).await?;
+        succeed("search", base, result)?;
+        Ok(entries)
+    }
+
+    /// As many of the entries as the server shows, by name alone. Nothing may be concluded from what is missing,
+    /// but that an empty answer means that there are none.
+    ///
+    /// # Errors
+    /// The server's answer, [`Fault::Truncated`] when it shows none although there are some; or it is away.
+    pub async fn search_some(&self, base: &Dn, filter: &Filter) -> Result<Vec<Entry>, Error> {
+        const SIZE_LIMIT_EXCEEDED: u32 = 4;
+        let (entries, result) = self.ask(base, Depth::Subtree, filter, &[]).await?;
+        if result.rc != SIZE_LIMIT_EXCEEDED || entries.is_empty() {
+            succeed("search", base, result)?;
+        }
+        Ok(entries)
+    }
+
+    async fn ask(
+        &self,
+        base: &Dn,
+        depth: Depth,
+        filter: &Filter,
+        attributes: &[AttributeName],
+    ) -> Result<(Vec<Entry>, LdapResult), Error> {
         let mut wanted: Vec<&str> = attributes.iter().map(AttributeName::as_str).collect();
         wanted.push(self.anchor.as_str());
         let scope = match depth {
@@ -138,8 +169,8 @@ impl Directory {
         let mut handle = self.pool.handle().await?;
         let found = handle.ldap().search(&base_text, scope, &filter_text, wanted).await;
         let ldap3::SearchResult(entries, result) = handle.check("search", base, found)?;
-        succeed("search", base, result)?;
-        entries.into_iter().map(read_entry).collect()
+        let entries: Result<Vec<Entry>, Error> = entries.into_iter().map(read_entry).collect();
+        Ok((entries?, result))
     }
 
     /// Whether an entry holds a value, by the attribute's own rule; false when there is no such entry.

@@ -16,6 +16,9 @@ use super::{Error, tls};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+const INVALID_CREDENTIALS: u32 = 49;
+/// Wrong credentials stay wrong until an operator acts, and a policy may lock an account that keeps trying.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
 /// How the directory is reached.
 #[derive(Clone, Debug)]
@@ -140,6 +143,9 @@ impl Pool {
         let mut pause = self.pause.lock().await;
         match &outcome {
             Ok(_) => *pause = Pause { until: None, length: FIRST_PAUSE },
+            Err(Error::Bind { code: INVALID_CREDENTIALS, .. }) => {
+                pause.until = Some(Instant::now() + PAUSE_AFTER_REFUSAL)
+            }
             Err(_) => {
                 pause.until = Some(Instant::now() + pause.length);
                 pause.length = (pause.length * 2).min(LONGEST_PAUSE);
@@ -192,8 +198,14 @@ impl std::fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)?;
         let mut source = std::error::Error::source(self.0);
+        let mut said = String::new();
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            // The LDAP library's errors repeat their sources.
+            let text = cause.to_string();
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            said = text;
             source = cause.source();
         }
         Ok(())

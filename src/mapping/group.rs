@@ -30,7 +30,7 @@ pub fn map_group(rules: &GroupRules, document: &Document) -> Result<DesiredEntry
 ///
 /// `None` when names that differ only in case or spaces are to be rejected, or when the classes allow
 /// no second naming attribute.
-pub fn distinguished(rules: &GroupRules, plain: &Rdn, short_id: &str, schema: &Schema) -> Option<Rdn> {
+pub fn distinguished(rules: &GroupRules, plain: &Rdn, by: &str, schema: &Schema) -> Option<Rdn> {
     if rules.on_collision == OnCollision::Reject {
         return None;
     }
@@ -38,7 +38,7 @@ pub fn distinguished(rules: &GroupRules, plain: &Rdn, short_id: &str, schema: &S
         let candidates = ["ou", "description", "o"].map(AttributeName::of);
         candidates.into_iter().find(|name| schema.allows(&rules.object_classes, name))
     })?;
-    Some(plain.clone().and(attribute, Value::from(short_id)))
+    Some(plain.clone().and(attribute, Value::from(by)))
 }
 
 /// The attributes to ask for when a group's entry is observed; never its members.

@@ -30,7 +30,16 @@ impl Template {
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
         environment.add_filter("localpart", localpart);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| describe(&error))?;
-        Ok(Template { source: source.to_owned(), environment: Arc::new(environment) })
+        let template = Template { source: source.to_owned(), environment: Arc::new(environment) };
+        // A filter that there is not is found when the template is rendered, be it for nobody.
+        match template.render_for(&Document::new()) {
+            Err(error) if is_about_a_name(&error) => Err(describe(&error)),
+            _ => Ok(template),
+        }
+    }
+
+    fn render_for(&self, document: &Document) -> Result<String, minijinja::Error> {
+        self.environment.get_template(NAME)?.render(context(document))
     }
 
     /// Renders the template for a resource.
@@ -38,14 +47,18 @@ impl Template {
     /// # Errors
     /// What went wrong, in one line.
     pub fn render(&self, document: &Document) -> Result<String, String> {
-        let template = self.environment.get_template(NAME).map_err(|error| describe(&error))?;
-        template.render(context(document)).map_err(|error| describe(&error))
+        self.render_for(document).map_err(|error| describe(&error))
     }
 }
 
-/// `ada@contoso.com` without the `@` and what follows.
-fn localpart(text: String) -> String {
-    text.split('@').next().unwrap_or_default().to_owned()
+/// `ada@contoso.com` without the `@` and what follows; nothing of nothing.
+fn localpart(text: minijinja::Value) -> String {
+    text.as_str().and_then(|text| text.split('@').next()).unwrap_or_default().to_owned()
+}
+
+fn is_about_a_name(error: &minijinja::Error) -> bool {
+    use minijinja::ErrorKind::{UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
+    matches!(error.kind(), UnknownFilter | UnknownFunction | UnknownMethod | UnknownTest)
 }
 
 fn context(document: &Document) -> minijinja::Value {
@@ -97,7 +110,7 @@ mod tests {
     fn renders_attributes_and_takes_undefined_for_empty() {
         check("{{ displayName or name.formatted or userName }}", "Ada@contoso.com");
         check("{{ name.givenName }} {{ name.familyName }}", "Ada ");
-        check("{{ nothing.at.all }}", "");
+        check("{{ nothing.at.all }}{{ nothing | localpart | lower }}", "");
         check("/home/{{ userName | localpart | lower }}", "/home/ada");
         check("{{ department }}", "R&D");
         check("plain", "plain");
@@ -106,7 +119,6 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         assert!(Template::compile("{{ userName ").is_err());
-        let template = Template::compile("{{ userName | nosuchfilter }}").and_then(|t| t.render(&Document::new()));
-        assert!(template.unwrap_err().contains("nosuchfilter"));
+        assert!(Template::compile("{{ userName | nosuchfilter }}").unwrap_err().contains("nosuchfilter"));
     }
 }

@@ -9,11 +9,16 @@ use crate::scim::{Document, Error, resource};
 ///
 /// # Errors
 /// Every reason why the user cannot be an entry.
-pub fn map_user(rules: &UserRules, document: &Document, references: &References) -> Result<DesiredEntry, Vec<Error>> {
+pub fn map_user(
+    rules: &UserRules,
+    document: &Document,
+    references: &References,
+    lock: Lock,
+) -> Result<DesiredEntry, Vec<Error>> {
     let mut problems = Vec::new();
     let mut attributes = map_attributes(&rules.attributes, document, references, &mut problems);
     if problems.is_empty() && rules.lock_inactive {
-        attributes.insert(AttributeName::of(LOCK_ATTRIBUTE), lock(resource::is_active(document)));
+        attributes.insert(AttributeName::of(LOCK_ATTRIBUTE), desired_lock(resource::is_active(document), lock));
     }
     attributes.extend([object_classes(&rules.object_classes)]);
     match naming_value(&rules.rdn, &attributes, &rules.attributes) {
@@ -29,14 +34,23 @@ pub fn map_user(rules: &UserRules, document: &Document, references: &References)
     }
 }
 
-/// Inactive: locked for good, whatever lock was there. Active: not locked for good; a lock after failed
+/// Whose a lock is that an active user's entry may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Ours: it is lifted.
+    Ours,
+    /// An administrator's, set by hand: it stays.
+    Others,
+}
+
+/// Inactive: locked for good, whatever lock was there. Active: not locked for good by us; a lock after failed
 /// logins is the directory's own and stays.
-fn lock(active: bool) -> DesiredAttribute {
+fn desired_lock(active: bool, lock: Lock) -> DesiredAttribute {
     let locked = vec![Value::from(LOCKED_FOR_GOOD)];
-    if active {
-        DesiredAttribute { ownership: Ownership::Shared, values: Vec::new(), unwanted: locked }
-    } else {
-        DesiredAttribute::new(Ownership::Owned, locked)
+    match (active, lock) {
+        (false, _) => DesiredAttribute::new(Ownership::Owned, locked),
+        (true, Lock::Ours) => DesiredAttribute { ownership: Ownership::Shared, values: Vec::new(), unwanted: locked },
+        (true, Lock::Others) => DesiredAttribute::new(Ownership::Shared, Vec::new()),
     }
 }
 

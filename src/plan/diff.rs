@@ -1,5 +1,7 @@
 //! The difference between an entry as desired and as observed.
 
+use std::collections::BTreeSet;
+
 use super::{Plan, Reason};
 use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{
@@ -19,10 +21,10 @@ pub fn diff(desired: &DesiredEntry, observed: Option<&Entry>, schema: &Schema) -
         plan.push(Change::Add { dn: desired.dn(), attributes }, Reason::Missing);
         return plan;
     };
+    let new_rdn = wanted_rdn(desired, &observed.dn);
     let mut present = observed.clone();
-    if let Some(new_rdn) = wanted_rdn(desired, &observed.dn) {
-        plan.push(Change::Rename { dn: observed.dn.clone(), new_rdn: new_rdn.clone() }, Reason::Renamed);
-        rename(&mut present, new_rdn, schema);
+    if let Some(new_rdn) = &new_rdn {
+        rename(&mut present, new_rdn.clone(), schema);
     }
     let modifications: Vec<Modification> =
         desired.attributes.iter().flat_map(|(name, wanted)| modifications(name, wanted, &present, schema)).collect();
@@ -30,7 +32,13 @@ pub fn diff(desired: &DesiredEntry, observed: Option<&Entry>, schema: &Schema) -
         let lock = AttributeName::of(LOCK_ATTRIBUTE);
         let locks = modifications.iter().any(|change| change.attribute == lock && change.action == Action::Add);
         let reason = if locks { Reason::Disabled } else { Reason::Differs };
-        plan.push(Change::Modify { dn: present.dn, modifications, tolerance: Tolerance::Exact }, reason);
+        // Under the old name, before the rename: a value that the directory refuses then leaves nothing half
+        // done, and a user who must not log in is locked first of all.
+        let change = Change::Modify { dn: observed.dn.clone(), modifications, tolerance: Tolerance::Exact };
+        plan.push(change, reason);
+    }
+    if let Some(new_rdn) = new_rdn {
+        plan.push(Change::Rename { dn: observed.dn.clone(), new_rdn }, Reason::Renamed);
     }
     plan
 }
@@ -106,6 +114,11 @@ fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry,
     let named = entry.dn.rdn().and_then(|rdn| rdn.value(name));
     let surplus: Vec<Value> =
         surplus.into_iter().filter(|value| named.is_none_or(|named| !same(schema, name, named, value))).collect();
+    let stays = |value: &&Value| !surplus.contains(value);
+    let lacking: Vec<Value> = lacking
+        .into_iter()
+        .filter(|value| !present.iter().filter(stays).any(|kept| same(schema, name, kept, value)))
+        .collect();
     if surplus.is_empty() && lacking.is_empty() {
         return Vec::new();
     }
@@ -123,13 +136,8 @@ fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry,
 /// The values without those that the directory holds equal to an earlier one and would refuse.
 fn distinct(values: &[Value], rule: Option<Matching>) -> Vec<Value> {
     let rule = rule.unwrap_or(Matching::Octets);
-    let mut kept: Vec<Value> = Vec::new();
-    for value in values {
-        if !kept.iter().any(|other| rule.equal(other, value)) {
-            kept.push(value.clone());
-        }
-    }
-    kept
+    let mut seen = BTreeSet::new();
+    values.iter().filter(|value| seen.insert(rule.normalize(value))).cloned().collect()
 }
 
 fn distinct_attributes(attributes: Attributes, schema: &Schema) -> Attributes {

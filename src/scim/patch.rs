@@ -46,7 +46,10 @@ pub struct Patch {
 struct Operation {
     op: Op,
     target: Target,
+    /// `null` where the client sent none.
     value: Value,
+    /// Whether it sent one, be it `null`.
+    says_value: bool,
     /// How the client wrote it, for error messages.
     named: String,
 }
@@ -65,6 +68,8 @@ pub struct Patched {
     pub document: Document,
     /// The changes of the member list, in order.
     pub members: Vec<MemberChange>,
+    /// Whether the client speaks of `active`, be it as it was before.
+    pub says_active: bool,
 }
 
 impl Patch {
@@ -88,10 +93,12 @@ impl Patch {
                 .as_str()
                 .and_then(quirks::operation)
                 .ok_or_else(|| syntax(format!("Operations[{index}]: op must be add, replace or remove, not {sent}")))?;
-            let value = field("value").cloned().unwrap_or(Value::Null);
+            let value = field("value").cloned();
             match field("path") {
-                None | Some(Value::Null) => patch.push_pathless(index, op, value)?,
-                Some(Value::String(path)) if path.is_empty() => patch.push_pathless(index, op, value)?,
+                None | Some(Value::Null) => patch.push_pathless(index, op, value.unwrap_or_default())?,
+                Some(Value::String(path)) if path.is_empty() => {
+                    patch.push_pathless(index, op, value.unwrap_or_default())?;
+                }
                 Some(Value::String(path)) => {
                     patch.push(format!("Operations[{index}], path {path:?}"), op, path, value)?
                 }
@@ -123,15 +130,15 @@ impl Patch {
                 self.push_pathless(index, op, value)?;
             } else if is_urn && value.is_object() && !known {
                 let target = Target::Attribute(Path::Extension(resource::canonical_urn(&path)));
-                self.operations.push(Operation { op, target, value, named });
+                self.operations.push(Operation { op, target, value, says_value: true, named });
             } else {
-                self.push(named, op, &path, value)?;
+                self.push(named, op, &path, Some(value))?;
             }
         }
         Ok(())
     }
 
-    fn push(&mut self, named: String, op: Op, path: &str, value: Value) -> Result<(), Error> {
+    fn push(&mut self, named: String, op: Op, path: &str, value: Option<Value>) -> Result<(), Error> {
         let parsed = Path::parse(self.kind, path)?;
         let target = match parsed {
             Path::Attribute(path) if is_member_list(self.kind, &path) => Target::Members(selected_members(&path)?),
@@ -147,7 +154,8 @@ impl Patch {
             }
             path => Target::Attribute(path),
         };
-        self.operations.push(Operation { op, target, value, named });
+        let says_value = value.is_some();
+        self.operations.push(Operation { op, target, value: value.unwrap_or_default(), says_value, named });
         Ok(())
     }
 
@@ -157,7 +165,7 @@ impl Patch {
     /// `invalidValue` for a value that does not fit, `noTarget` for a path that leads nowhere and from
     /// which no new value can be made. The error names the operation.
     pub fn apply(&self, document: &Document) -> Result<Patched, Error> {
-        let mut patched = Patched { document: document.clone(), members: Vec::new() };
+        let mut patched = Patched { document: document.clone(), members: Vec::new(), says_active: false };
         for operation in &self.operations {
             let place = |error: Error| Error::new(error.scim_type, format!("{}: {}", operation.named, error.detail));
             match &operation.target {
@@ -171,6 +179,7 @@ impl Patch {
                     change_extension(&mut patched.document, self.kind, &path.to_string(), operation).map_err(place)?;
                 }
                 Target::Attribute(Path::Attribute(path)) => {
+                    patched.says_active |= path.extension.is_none() && path.name == "active";
                     change_at(&mut patched.document, self.kind, path, operation.op, &operation.value).map_err(place)?;
                 }
             }
@@ -202,6 +211,10 @@ fn selected_members(path: &AttributePath) -> Result<Option<Vec<ResourceId>>, Err
             _ => false,
         }
     }
+    if path.sub.as_ref().is_some_and(|sub| path.filter.is_some() || sub != "value") {
+        let detail = format!("{path}: a member is added or removed, not changed in part");
+        return Err(Error::new(ScimType::InvalidPath, detail));
+    }
     let Some(filter) = &path.filter else {
         return Ok(None);
     };
@@ -219,7 +232,7 @@ fn member_change(operation: &Operation, selected: Option<&Vec<ResourceId>>) -> R
         (Op::Remove, Some(ids)) => Some(MemberChange::Remove(ids.clone())),
         // Entra without the flag names the members to remove in the value; read to the letter of the
         // RFC, that would empty the group (`fixtures/entra/patch-group`).
-        (Op::Remove, None) if operation.value.is_null() => Some(MemberChange::Replace(Vec::new())),
+        (Op::Remove, None) if !operation.says_value => Some(MemberChange::Replace(Vec::new())),
         (Op::Remove, None) => Some(MemberChange::Remove(named)),
         (Op::Add | Op::Replace, Some(ids)) => Some(MemberChange::Add(ids.clone())),
         (Op::Add, None) => Some(MemberChange::Add(named)),

@@ -130,6 +130,18 @@ pub fn attribute(kind: Kind, path: &AttributePath) -> Option<&'static Definition
     }
 }
 
+/// The core attribute whose name is most like this one, if one is.
+pub fn nearest(kind: Kind, name: &str) -> Option<&'static str> {
+    let definitions = match kind {
+        Kind::User => &DEFINITIONS.user,
+        Kind::Group => &DEFINITIONS.group,
+    };
+    let similarity =
+        |known: &&Definition| (strsim::jaro_winkler(&name.to_lowercase(), &known.name.to_lowercase()) * 1000.0) as u32;
+    let nearest = definitions.iter().max_by_key(similarity).filter(|known| similarity(known) > 800)?;
+    Some(&nearest.name)
+}
+
 /// Whether a schema defines what the path leads to, sub-attribute included.
 pub fn defines(kind: Kind, path: &AttributePath) -> bool {
     attribute(kind, path)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Audience, Bridge, Error, is_pending};
+use super::{Audience, Bridge, Error};
 use crate::scim::{Kind, ResourceId};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -43,9 +43,12 @@ impl Bridge {
             match self.settle_one_pending(id).await {
                 Ok(()) => tracing::info!(scim.id = %id, "settled a pending change"),
                 Err(error) if error.is_outage() => return Ok(left + pending.len() - position),
-                Err(error) if error.is_passing() => left += 1,
+                Err(error) if error.gives_up() => {
+                    tracing::warn!(scim.id = %id, error = &error as &dyn std::error::Error, "gave a pending change up");
+                }
                 Err(error) => {
-                    tracing::warn!(scim.id = %id, error = &error as &dyn std::error::Error, "dropped a pending change");
+                    left += 1;
+                    tracing::warn!(scim.id = %id, error = &error as &dyn std::error::Error, "a change stays pending");
                 }
             }
         }
@@ -65,9 +68,8 @@ impl Bridge {
         let Some(state) = self.store.state(id).await? else {
             return Ok(());
         };
-        let members_pending = state.kind == Kind::Group && !self.store.unsettled_members(id).await?.is_empty();
-        if is_pending(&state) || members_pending {
-            self.settle_or_forget(id, Audience::Nobody).await?;
+        if self.has_pending(&state).await? {
+            self.settle_or_revert(id, Audience::Nobody).await?;
         }
         Ok(())
     }

@@ -40,6 +40,20 @@ pub enum Error {
         #[source]
         source: ldap::Error,
     },
+    /// The operator's: somebody moved a resource's entry where the bridge must not reach.
+    #[error("the entry {dn} belongs here and is not below {base}: move it back, or delete it")]
+    Misplaced {
+        /// Where it is.
+        dn: Dn,
+        /// Where it should be.
+        base: Dn,
+    },
+    /// The entry is deleted, and what refers to it is not all seen to.
+    #[error("the entry is deleted, but not yet all references to it")]
+    Unfinished(#[source] Box<Error>),
+    /// An earlier change of the same resource must be made first, and cannot be now.
+    #[error("an earlier change of the same resource is still pending, and this one is not kept")]
+    Waiting(#[source] Box<Error>),
     /// Ours: a plan reached beyond its base.
     #[error("a change was stopped before it was made")]
     Guard(#[from] Refusal),
@@ -70,13 +84,27 @@ pub enum Verdict {
 }
 
 impl Error {
-    /// Whether the same write may succeed later, unchanged: what is pending stays pending.
-    pub fn is_passing(&self) -> bool {
+    /// Whether what is wanted is given up. Only where the client or the resource is at fault: whatever an
+    /// operator has to put right first, such as a missing right, must not cost the disabling of a leaver.
+    pub(super) fn gives_up(&self) -> bool {
         match self {
-            Error::Directory(error) => matches!(error.fault(), ldap::Fault::Passing),
-            Error::Store(error) => !matches!(error, store::Error::Taken { .. }),
-            Error::Busy | Error::Stopping => true,
-            _ => false,
+            Error::Invalid(_) | Error::NotFound(_) | Error::Refused { .. } | Error::Conflict(_) | Error::Guard(_) => {
+                true
+            }
+            Error::Store(error) => matches!(error, store::Error::Taken { .. }),
+            Error::Directory(error) => error.fault() == ldap::Fault::Refused,
+            Error::Operator { .. } | Error::Misplaced { .. } | Error::Unfinished(_) | Error::Waiting(_) => false,
+            Error::Busy | Error::Stopping => false,
+        }
+    }
+
+    /// Whether a creation is given up: what an operator must put right first, Entra asks for again, and
+    /// nobody loses anything meanwhile.
+    pub(super) fn gives_up_creation(&self) -> bool {
+        match self {
+            Error::Operator { .. } => true,
+            Error::Directory(error) => error.fault() != ldap::Fault::Passing,
+            other => other.gives_up(),
         }
     }
 
@@ -90,19 +118,26 @@ impl Error {
             Error::Store(error @ store::Error::Taken { .. }) => refused(ScimType::Uniqueness, &error.to_string()),
             Error::NotFound(id) => Verdict::NotFound(id.clone()),
             Error::Directory(error) => match error.fault() {
+                ldap::Fault::Passing if error.is_out_of_reach() => Verdict::Later(
+                    "scimbridge cannot reach the directory or log in to it, and its log says why; the change is kept and \
+                     will be made when it can"
+                        .to_owned(),
+                ),
                 ldap::Fault::Passing => Verdict::Later(
-                    "the directory is not available; the change is kept and will be made when it is".to_owned(),
+                    "the directory is busy or does not answer in time; the change is kept and will be made when it does"
+                        .to_owned(),
                 ),
                 // Looked at again and again, and still not as seen: the bridge does not see all of it.
                 ldap::Fault::Moved => Verdict::Operator(format!(
                     "{error}: the entry is not as the bridge sees it; may its identity read every mapped attribute?"
                 )),
-                ldap::Fault::Refused | ldap::Fault::Forbidden | ldap::Fault::Truncated => {
-                    Verdict::Operator(error.to_string())
-                }
+                ldap::Fault::Refused => refused(ScimType::InvalidValue, &error.to_string()),
+                ldap::Fault::Forbidden | ldap::Fault::Truncated => Verdict::Operator(error.to_string()),
             },
             Error::Operator { detail, .. } => Verdict::Operator(detail.clone()),
-            Error::Busy | Error::Stopping => Verdict::Later(format!("{self}; try again")),
+            Error::Misplaced { .. } => Verdict::Operator(self.to_string()),
+            Error::Unfinished(cause) => Verdict::Later(format!("{self}: {cause}; it goes on in the background")),
+            Error::Busy | Error::Stopping | Error::Waiting(_) => Verdict::Later(format!("{self}; try again")),
             Error::Guard(_) | Error::Store(_) => Verdict::Internal,
         }
     }
@@ -110,10 +145,10 @@ impl Error {
     /// Whether there is no use in trying another resource now.
     pub(super) fn is_outage(&self) -> bool {
         match self {
-            Error::Directory(error) => {
-                matches!(error.fault(), ldap::Fault::Passing) && !matches!(error, ldap::Error::Answer { .. })
-            }
-            Error::Store(_) | Error::Stopping => true,
+            Error::Directory(error) => error.is_out_of_reach(),
+            Error::Store(error) => matches!(error, store::Error::Access { .. }),
+            Error::Unfinished(cause) | Error::Waiting(cause) => cause.is_outage(),
+            Error::Stopping => true,
             _ => false,
         }
     }
@@ -145,14 +180,9 @@ pub(super) fn unmappable(problems: Vec<scim::Error>) -> Error {
 /// The text is for people: what is done about a refusal does not depend on it.
 pub(super) fn refused(rules: &[AttributeRule], error: ldap::Error) -> Error {
     let text = error.to_string();
-    let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != ';').collect();
-    let named = |rule: &&AttributeRule| words.iter().any(|word| word.eq_ignore_ascii_case(rule.ldap.as_str()));
-    // The entry's own name comes before the server's words and names the naming attribute.
-    let said = rules
-        .iter()
-        .filter(named)
-        .max_by_key(|rule| words.iter().rposition(|word| word.eq_ignore_ascii_case(rule.ldap.as_str())));
-    let detail = match said {
+    let said: Vec<&str> = error.text().split(|c: char| !c.is_ascii_alphanumeric() && !"-;".contains(c)).collect();
+    let named = |rule: &&AttributeRule| said.iter().any(|word| word.eq_ignore_ascii_case(rule.ldap.as_str()));
+    let detail = match rules.iter().find(named) {
         Some(rule) => format!("{} cannot be kept in the LDAP attribute {}: {text}", rule.source, rule.ldap),
         None => text,
     };

@@ -6,15 +6,15 @@
 use std::collections::BTreeSet;
 
 use super::error::{refused, unmappable};
-use super::members::Roster;
+use super::members::{Before, Roster};
 use super::references::Fate;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
-use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Entry, Link, Ownership, Value};
+use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Ownership, Value};
 use crate::ldap::{Depth, Fault, Filter, Profile};
 use crate::mapping::{GroupRules, group};
 use crate::plan::diff;
 use crate::scim::ResourceId;
-use crate::store::{MemberState, Occupancy, Settled, State};
+use crate::store::{MemberState, Settled, State};
 
 /// The entry that a group has after converging, and how it came to it.
 struct Home {
@@ -23,7 +23,7 @@ struct Home {
 }
 
 /// How a group came to its entry.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrival {
     /// It had it before.
     Stayed,
@@ -32,6 +32,23 @@ enum Arrival {
     /// It was there: made by hand, or another group's of that name. The entry that it had before, if
     /// any, is left.
     Joined,
+}
+
+/// The entry that is to carry a group's name.
+struct Choice {
+    entry: Option<Entry>,
+    arrival: Arrival,
+    plain_name: PlainName,
+}
+
+/// Whether an entry can be named by the group's name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlainName {
+    Free,
+    /// An entry has it whose name the directory cannot tell from this one.
+    Taken,
+    /// And another one has it with the short id beside it.
+    TakenTwice,
 }
 
 impl Bridge {
@@ -44,11 +61,12 @@ impl Bridge {
         }
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
         let desired = group::map_group(rules, document).map_err(unmappable)?;
-        let home = self.converge_group(rules, state, &desired).await?;
-        let members_changed = self.settle_members(rules, state, &home).await?;
+        let before = self.finish_rename(&state.id, state.link.as_ref(), &rules.base_dn).await?;
+        let home = self.converge_group(rules, &state.id, before.as_ref(), &desired).await?;
+        let members_changed = self.settle_members(rules, &state.id, &home).await?;
         let mut link = home.link;
-        if let Some(left) = state.link.as_ref().filter(|left| left.anchor != link.anchor) {
-            self.leave_entry(rules, state, left).await?;
+        if let Some(left) = before.as_ref().filter(|left| left.anchor != link.anchor) {
+            self.leave_entry(rules, &state.id, left, Some(&link.dn)).await?;
         }
         if let Some(old) = &link.previous_dn {
             self.store.link(&state.id, &link).await?;
@@ -68,59 +86,50 @@ impl Bridge {
             document: document.clone(),
             link,
             answered: audience == Audience::Client,
+            may_be_locked: false,
             now: now(),
         };
         Ok(Settlement::Present(self.store.settle(&settled).await?))
     }
 
     /// Makes an entry carry the group's name and attributes.
-    async fn converge_group(&self, rules: &GroupRules, state: &State, plain: &DesiredEntry) -> Result<Home, Error> {
+    async fn converge_group(
+        &self,
+        rules: &GroupRules,
+        id: &ResourceId,
+        link: Option<&Link>,
+        plain: &DesiredEntry,
+    ) -> Result<Home, Error> {
         let profile = self.directory.profile().await?;
-        let attributes = group::observed_attributes(rules);
-        let mut twin_in_the_way = false;
+        let mut plain_name = PlainName::Free;
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let own = match &state.link {
-                Some(link) => self
-                    .linked_entry(link, &rules.base_dn, &attributes)
-                    .await
-                    .map_err(|error| missing_base(rules, error))?,
-                None => None,
-            };
-            let siblings = match &state.link {
-                Some(link) => self.siblings(&link.anchor, &state.id).await?,
-                None => Vec::new(),
-            };
-            let named = own.as_ref().is_some_and(|entry| carries_name(entry, plain));
-            let (target, arrival) = if named {
-                (own, Arrival::Stayed)
-            } else {
-                match self.entry_named(rules, plain, &mut twin_in_the_way).await? {
-                    Some(entry) => (Some(entry), Arrival::Joined),
-                    // The other groups of the old name keep the entry.
-                    None if own.is_some() && siblings.is_empty() => (own, Arrival::Stayed),
-                    None => (None, Arrival::Created),
-                }
-            };
+            let choice = self.choose_entry(rules, id, link, plain).await.map_err(|error| missing_base(rules, error))?;
             let mut desired = plain.clone();
-            if twin_in_the_way && !named {
-                let distinguished = group::distinguished(rules, &plain.rdn, state.id.short(), &profile.schema);
+            let keeps_name = choice.entry.as_ref().is_some_and(|entry| carries_name(entry, plain));
+            if !keeps_name && (plain_name != PlainName::Free || choice.plain_name != PlainName::Free) {
+                // The short id stays with an entry that this group left to others; then the whole one tells them apart.
+                let by = if plain_name == PlainName::TakenTwice { id.as_str() } else { id.short() };
+                let distinguished = group::distinguished(rules, &plain.rdn, by, &profile.schema);
                 desired.rdn = distinguished.ok_or_else(|| collision(plain))?;
             }
-            if arrival == Arrival::Created {
-                let members = self.initial_members(rules, state, &profile).await?;
+            if choice.arrival == Arrival::Created {
+                let members = self.initial_members(rules, id, &profile).await?;
                 desired.attributes.insert(rules.member.clone(), members);
             }
-            let plan = diff(&desired, target.as_ref(), &profile.schema);
+            let plan = diff(&desired, choice.entry.as_ref(), &profile.schema);
             let dn = plan
                 .outcome_dn()
-                .or_else(|| target.as_ref().map(|entry| entry.dn.clone()))
+                .or_else(|| choice.entry.as_ref().map(|entry| entry.dn.clone()))
                 .unwrap_or_else(|| desired.dn());
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
                 Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
-                    // No entry carries the name exactly, and yet the DN is taken: by a twin.
-                    twin_in_the_way |= error.is_entry_already_exists();
+                    if error.is_entry_already_exists() {
+                        // No entry carries the name exactly, and yet it is taken: by a twin.
+                        let told_apart = desired.rdn.parts().len() > 1;
+                        plain_name = if told_apart { PlainName::TakenTwice } else { PlainName::Taken };
+                    }
                     last = Some(error);
                     continue;
                 }
@@ -129,12 +138,14 @@ impl Bridge {
                 }
                 Err(other) => return Err(other),
             };
-            let anchor = match (anchor, &target) {
-                (Some(anchor), _) => anchor,
-                (None, Some(entry)) => self.anchor_of(entry)?,
-                (None, None) => continue,
+            let before = match &choice.entry {
+                Some(entry) => Some(link_at(self.anchor_of(entry)?, entry.dn.clone(), link)),
+                None => None,
             };
-            return Ok(Home { link: link_at(anchor, dn, state.link.as_ref()), arrival });
+            let Some(anchor) = anchor.or_else(|| before.as_ref().map(|before| before.anchor.clone())) else {
+                continue;
+            };
+            return Ok(Home { link: link_at(anchor, dn, before.as_ref()), arrival: choice.arrival });
         }
         Err(match last {
             Some(error) if error.is_entry_already_exists() => collision(plain),
@@ -144,45 +155,72 @@ impl Bridge {
         })
     }
 
-    /// The entry whose name equals the group's byte for byte. The directory finds candidates ignoring case
-    /// and spaces; one of them at the very DN that a new entry would get stands in the way.
-    async fn entry_named(
+    /// Looks for the entry whose name equals the group's byte for byte. The directory finds candidates ignoring
+    /// case and spaces.
+    async fn choose_entry(
+        &self,
+        rules: &GroupRules,
+        id: &ResourceId,
+        link: Option<&Link>,
+        desired: &DesiredEntry,
+    ) -> Result<Choice, Error> {
+        let attributes = group::observed_attributes(rules);
+        let (own, siblings) = match link {
+            Some(link) => {
+                (self.linked_entry(link, &rules.base_dn, &attributes).await?, self.siblings(&link.anchor, id).await?)
+            }
+            None => (None, Vec::new()),
+        };
+        if own.as_ref().is_some_and(|entry| carries_name(entry, desired)) {
+            return Ok(Choice { entry: own, arrival: Arrival::Stayed, plain_name: PlainName::Free });
+        }
+        let (exact, mut twins) = self.entries_named(rules, desired, &attributes).await?;
+        // An entry that nobody else has is renamed, and then its present name is in nobody's way.
+        let own = own.filter(|_| siblings.is_empty());
+        twins.retain(|twin| own.as_ref().is_none_or(|own| own.dn != twin.dn));
+        let taken = twins.iter().any(|twin| twin.dn == desired.dn());
+        let plain_name = if taken { PlainName::Taken } else { PlainName::Free };
+        Ok(match (self.one_of(exact).await?, own) {
+            (Some(entry), _) => Choice { entry: Some(entry), arrival: Arrival::Joined, plain_name },
+            (None, Some(own)) => Choice { entry: Some(own), arrival: Arrival::Stayed, plain_name },
+            (None, None) => Choice { entry: None, arrival: Arrival::Created, plain_name },
+        })
+    }
+
+    /// The entries that carry the name byte for byte, and those that the directory takes for the same.
+    async fn entries_named(
         &self,
         rules: &GroupRules,
         desired: &DesiredEntry,
-        twin_in_the_way: &mut bool,
-    ) -> Result<Option<Entry>, Error> {
+        attributes: &[AttributeName],
+    ) -> Result<(Vec<Entry>, Vec<Entry>), Error> {
         let Some(name) = name_of(desired) else {
-            return Ok(None);
+            return Ok((Vec::new(), Vec::new()));
         };
         let mut conditions = vec![Filter::Equal(rules.rdn.clone(), name.clone())];
-        conditions.extend(
-            rules.object_classes.first().map(|class| Filter::equal(AttributeName::of("objectClass"), class.clone())),
-        );
-        let attributes = group::observed_attributes(rules);
-        let candidates =
-            self.directory.search(&rules.base_dn, Depth::Subtree, &Filter::And(conditions), &attributes).await;
-        let candidates = candidates.map_err(|error| missing_base(rules, error.into()))?;
-        let (exact, twins): (Vec<Entry>, Vec<Entry>) =
-            candidates.into_iter().partition(|entry| carries_name(entry, desired));
-        *twin_in_the_way |= twins.iter().any(|twin| twin.dn == desired.dn());
-        if exact.len() < 2 {
-            return Ok(exact.into_iter().next());
+        let class = rules.object_classes.first();
+        conditions.extend(class.map(|class| Filter::equal(AttributeName::of("objectClass"), class.clone())));
+        let filter = Filter::And(conditions);
+        let candidates = self.directory.search(&rules.base_dn, Depth::Subtree, &filter, attributes).await?;
+        Ok(candidates.into_iter().partition(|entry| carries_name(entry, desired)))
+    }
+
+    /// The one entry, or of several the one that is a group's here.
+    async fn one_of(&self, entries: Vec<Entry>) -> Result<Option<Entry>, Error> {
+        if entries.len() < 2 {
+            return Ok(entries.into_iter().next());
         }
         let mut linked = Vec::new();
-        for entry in &exact {
+        for entry in &entries {
             if !self.store.linked(&self.anchor_of(entry)?).await?.is_empty() {
                 linked.push(entry.clone());
             }
         }
-        match linked.len() {
-            1 => Ok(linked.into_iter().next()),
-            _ => {
-                let dns: Vec<String> = exact.iter().map(|entry| format!("{:?}", entry.dn.to_string())).collect();
-                let detail = format!("several directory entries carry this displayName: {}", dns.join(", "));
-                Err(Error::conflict(detail))
-            }
+        if linked.len() == 1 {
+            return Ok(linked.pop());
         }
+        let dns: Vec<String> = entries.iter().map(|entry| format!("{:?}", entry.dn.to_string())).collect();
+        Err(Error::conflict(format!("several directory entries carry this displayName: {}", dns.join(", "))))
     }
 
     /// The members of an entry that is about to be created; the placeholder where the class demands one
@@ -190,10 +228,10 @@ impl Bridge {
     async fn initial_members(
         &self,
         rules: &GroupRules,
-        state: &State,
+        id: &ResourceId,
         profile: &Profile,
     ) -> Result<DesiredAttribute, Error> {
-        let wanted: BTreeSet<ResourceId> = self.store.wanted_members(&state.id).await?.into_iter().collect();
+        let wanted: BTreeSet<ResourceId> = self.store.wanted_members(id).await?.into_iter().collect();
         let known = self.store.known(&wanted).await?;
         let mut values: Vec<Value> = known.values().map(|known| Value::from(&known.dn)).collect();
         if values.is_empty() && profile.schema.demands(&rules.object_classes, &rules.member) {
@@ -203,60 +241,73 @@ impl Bridge {
     }
 
     /// Lets members join and leave; says whether any were to.
-    async fn settle_members(&self, rules: &GroupRules, state: &State, home: &Home) -> Result<bool, Error> {
+    async fn settle_members(&self, rules: &GroupRules, id: &ResourceId, home: &Home) -> Result<bool, Error> {
         let mut roster = Roster::default();
-        let members = self.store.unsettled_members(&state.id).await?;
+        let members = self.store.unsettled_members(id).await?;
         let unsettled = !members.is_empty();
-        for (id, member) in members {
-            match member {
-                MemberState::Joining => _ = roster.joining.insert(id),
-                MemberState::Leaving => _ = roster.leaving.insert(id),
-                MemberState::Stripped => _ = roster.stripped.insert(id),
+        for (member, state) in members {
+            match state {
+                MemberState::Joining => _ = roster.joining.insert(member),
+                MemberState::Renewing => _ = roster.renewing.insert(member),
+                MemberState::Leaving => _ = roster.leaving.insert(member),
+                MemberState::Stripped => _ = roster.stripped.insert(member),
                 MemberState::Settled => {}
             }
         }
         if home.arrival != Arrival::Stayed {
             // All who are wanted come along; who leaves was never in this entry for this group's sake.
-            roster.joining = self.store.wanted_members(&state.id).await?.into_iter().collect();
+            roster.joining = self.store.wanted_members(id).await?.into_iter().collect();
+            roster.renewing.clear();
         }
-        let siblings = self.siblings(&home.link.anchor, &state.id).await?;
-        roster.leaving = self.exclusive(roster.leaving, &siblings).await?;
-        roster.stripped = self.exclusive(roster.stripped, &siblings).await?;
         if home.arrival == Arrival::Created {
             // They were created with the entry; only names that changed meanwhile are left to see to.
             let known = self.store.known(&roster.joining).await?;
-            self.follow_names(rules, &home.link.dn, &roster.joining, known).await?;
+            let names = known.into_iter().map(|(id, known)| (id, known.dn)).collect();
+            self.follow_names(rules, &home.link.dn, &roster, names).await?;
             return Ok(true);
         }
-        let others = self.occupancy_of(&siblings).await?;
-        let own = self.store.occupancy(&state.id).await?;
-        // What this group held, it held in the entry that it comes from.
-        let held = others.held || own.held && home.arrival == Arrival::Stayed;
-        let occupancy = Occupancy { held, wanted: others.wanted || own.wanted };
-        self.move_members(rules, &home.link.dn, &roster, occupancy).await?;
+        let siblings = self.siblings(&home.link.anchor, id).await?;
+        roster.leaving = self.exclusive(roster.leaving, &siblings).await?;
+        roster.stripped = self.exclusive(roster.stripped, &siblings).await?;
+        // What this group holds, it holds in the entry that it comes from.
+        let mut occupied = home.arrival == Arrival::Stayed && self.store.has_members(id).await?;
+        for sibling in &siblings {
+            occupied |= self.store.has_members(sibling).await?;
+        }
+        let before = if occupied { Before::Occupied } else { Before::Empty };
+        self.move_members(rules, &home.link.dn, &roster, before).await?;
         Ok(unsettled)
     }
 
-    /// Leaves an entry for another one: to the groups that share it, or for good.
-    async fn leave_entry(&self, rules: &GroupRules, state: &State, left: &Link) -> Result<(), Error> {
-        let siblings = self.siblings(&left.anchor, &state.id).await?;
+    /// Leaves an entry, for another one or for good: to the groups that share it, or to nobody.
+    async fn leave_entry(
+        &self,
+        rules: &GroupRules,
+        id: &ResourceId,
+        left: &Link,
+        now_at: Option<&Dn>,
+    ) -> Result<(), Error> {
+        let siblings = self.siblings(&left.anchor, id).await?;
         if siblings.is_empty() {
             let dn = self.delete_linked(left, &rules.base_dn).await?;
+            // An entry that was made anew has the name of the old one, and what refers to it refers to it.
+            if now_at == Some(&left.dn) {
+                return Ok(());
+            }
             return self.forget_names(left, dn.as_ref()).await;
         }
         let Some(entry) = self.linked_entry(left, &rules.base_dn, &[]).await? else {
             return Ok(());
         };
-        let mut mine: BTreeSet<ResourceId> = self.store.wanted_members(&state.id).await?.into_iter().collect();
-        mine.extend(self.store.unsettled_members(&state.id).await?.into_iter().map(|(id, _)| id));
+        let mut mine: BTreeSet<ResourceId> = self.store.wanted_members(id).await?.into_iter().collect();
+        mine.extend(self.store.unsettled_members(id).await?.into_iter().map(|(id, _)| id));
         let roster = Roster { leaving: self.exclusive(mine, &siblings).await?, ..Roster::default() };
-        let occupancy = Occupancy { held: true, wanted: self.occupancy_of(&siblings).await?.wanted };
-        self.move_members(rules, &entry.dn, &roster, occupancy).await
+        self.move_members(rules, &entry.dn, &roster, Before::Occupied).await
     }
 
     async fn delete_group(&self, rules: &GroupRules, state: &State) -> Result<Settlement, Error> {
         if let Some(link) = &state.link {
-            self.leave_entry(rules, state, link).await.map_err(|error| match error {
+            self.leave_entry(rules, &state.id, link, None).await.map_err(|error| match error {
                 Error::Directory(error) if error.fault() == Fault::Refused => refused(&rules.attributes, error),
                 other => other,
             })?;

@@ -4,24 +4,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ATTEMPTS, Bridge, Error, refuse_unknown};
-use crate::directory::{Anchor, Dn, Value};
+use super::{ATTEMPTS, Bridge, Error, link_at, refuse_unknown};
+use crate::directory::{Anchor, AttributeName, Dn, Link, Value};
 use crate::mapping::GroupRules;
 use crate::plan::{MemberDelta, Placeholder, member_changes};
-use crate::scim::{MemberChange, ResourceId};
-use crate::store::{Known, MemberState, Occupancy};
+use crate::scim::{Kind, MemberChange, ResourceId};
+use crate::store::{Known, MemberState};
 
-/// Up to how many members that are not known to be there the directory is asked before they are removed,
-/// so that a removal of nobody writes nothing.
+/// Up to how many members the directory is asked about before they are added again or removed to be sure, so that
+/// a change of nobody writes nothing.
 const ASK_AT_MOST: usize = 100;
+/// How many entries are looked up at a time.
+const AT_ONCE: usize = 64;
 
-/// Who joins and leaves a group, by id.
+/// Who joins and leaves a group.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Roster {
     pub(super) joining: BTreeSet<ResourceId>,
+    /// Members already, as far as is known; added if the directory says otherwise.
+    pub(super) renewing: BTreeSet<ResourceId>,
     pub(super) leaving: BTreeSet<ResourceId>,
     /// Not known to be members; removed if the directory says that they are.
     pub(super) stripped: BTreeSet<ResourceId>,
+}
+
+impl Roster {
+    fn everybody(&self) -> BTreeSet<ResourceId> {
+        [&self.joining, &self.renewing, &self.leaving, &self.stripped].into_iter().flatten().cloned().collect()
+    }
+}
+
+/// Whether the entry has a real member before anybody joins or leaves, as far as the store can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    Empty,
+    Occupied,
 }
 
 impl Bridge {
@@ -51,14 +68,18 @@ impl Bridge {
         let named: BTreeSet<ResourceId> = wanted.keys().cloned().collect();
         let known = self.store.known(&named).await?;
         let present = self.store.member_states(group, &named).await?;
-        let unknown = wanted.iter().filter(|(id, member)| **member && !known.contains_key(*id)).map(|(id, _)| id);
+        let can_join = |id: &ResourceId| known.get(id).is_some_and(|known| !known.deleting);
+        let unknown = wanted.iter().filter(|(id, member)| **member && !can_join(id)).map(|(id, _)| id);
         refuse_unknown(unknown.collect(), "adds the member")?;
         let row = |(id, member): (ResourceId, bool)| {
-            let state = match (member, present.get(&id)) {
-                (true, Some(MemberState::Settled)) => return None,
-                (true, _) => MemberState::Joining,
-                (false, Some(MemberState::Settled | MemberState::Leaving)) => MemberState::Leaving,
-                (false, _) => MemberState::Stripped,
+            let was_member = present.get(&id).is_some_and(|state| {
+                matches!(state, MemberState::Settled | MemberState::Renewing | MemberState::Leaving)
+            });
+            let state = match (member, was_member) {
+                (true, true) => MemberState::Renewing,
+                (true, false) => MemberState::Joining,
+                (false, true) => MemberState::Leaving,
+                (false, false) => MemberState::Stripped,
             };
             // Nobody is removed whom nobody knows.
             (state != MemberState::Stripped || known.contains_key(&id)).then_some((id, state))
@@ -72,27 +93,40 @@ impl Bridge {
         rules: &GroupRules,
         entry: &Dn,
         roster: &Roster,
-        occupancy: Occupancy,
+        before: Before,
     ) -> Result<(), Error> {
-        let mut named: BTreeSet<ResourceId> = roster.joining.clone();
-        named.extend(roster.leaving.iter().cloned());
-        named.extend(roster.stripped.iter().cloned());
-        if named.is_empty() {
+        let everybody = roster.everybody();
+        if everybody.is_empty() {
             return Ok(());
         }
-        let known = self.store.known(&named).await?;
+        let places = self.places(&everybody).await?;
         let dns = |ids: &BTreeSet<ResourceId>| -> Vec<Dn> {
-            ids.iter().filter_map(|id| known.get(id)).map(|known| known.dn.clone()).collect()
+            ids.iter().filter_map(|id| places.get(id)).map(|place| place.now.clone()).collect()
         };
         let mut delta = MemberDelta { joining: dns(&roster.joining), leaving: dns(&roster.leaving) };
-        for dn in dns(&roster.stripped) {
-            let ask = roster.stripped.len() <= ASK_AT_MOST;
-            if !ask || self.directory.holds(entry, &rules.member, &Value::from(&dn)).await? {
-                delta.leaving.push(dn);
+        // A member that somebody renamed by hand may stand in the list under either name.
+        let renamed = roster.leaving.iter().filter_map(|id| places.get(id)).filter(|place| place.now != place.before);
+        delta.leaving.extend(renamed.map(|place| place.before.clone()));
+        delta.joining.extend(self.ask(rules, entry, dns(&roster.renewing), Answer::Absent).await?);
+        delta.leaving.extend(self.ask(rules, entry, dns(&roster.stripped), Answer::Present).await?);
+        self.change_members(rules, entry, &delta, before).await?;
+        let names = places.into_iter().map(|(id, place)| (id, place.now)).collect();
+        self.follow_names(rules, entry, roster, names).await
+    }
+
+    /// Those of the DNs that the entry does or does not list as members; of very many, all.
+    async fn ask(&self, rules: &GroupRules, entry: &Dn, dns: Vec<Dn>, wanted: Answer) -> Result<Vec<Dn>, Error> {
+        if dns.len() > ASK_AT_MOST {
+            return Ok(dns);
+        }
+        let mut answered = Vec::new();
+        for dn in dns {
+            let held = self.directory.holds(entry, &rules.member, &Value::from(&dn)).await?;
+            if held == (wanted == Answer::Present) {
+                answered.push(dn);
             }
         }
-        self.change_members(rules, entry, &delta, occupancy).await?;
-        self.follow_names(rules, entry, &roster.joining, known).await
+        Ok(answered)
     }
 
     /// Changes member values, the placeholder with them.
@@ -101,51 +135,84 @@ impl Bridge {
         rules: &GroupRules,
         entry: &Dn,
         delta: &MemberDelta,
-        occupancy: Occupancy,
+        before: Before,
     ) -> Result<(), Error> {
         if delta.is_empty() {
             return Ok(());
         }
-        let arrives = !occupancy.held && !delta.joining.is_empty();
-        let swap = if arrives { Placeholder::Out } else { Placeholder::Untouched };
+        let first = before == Before::Empty && !delta.joining.is_empty();
+        let swap = if first { Placeholder::Out } else { Placeholder::Untouched };
         let plan = |swap| member_changes(entry, &rules.member, delta, (&rules.placeholder, swap));
         match self.carry_out(plan(swap)).await {
-            // The class demands a member, and the last one leaves. Members that were added by hand would
-            // have kept the entry valid without the placeholder.
-            Err(Error::Directory(error)) if error.is_object_class_violation() && !occupancy.wanted => {
+            // The class demands a member, and the last one leaves. The directory alone knows that: members that
+            // were added by hand would have kept the entry valid without the placeholder.
+            Err(Error::Directory(error)) if error.is_object_class_violation() && !delta.leaving.is_empty() => {
                 self.carry_out(plan(Placeholder::In)).await.map(|_| ())
             }
             other => other.map(|_| ()),
         }
     }
 
-    /// A member that was renamed or deleted while it joined may have been overlooked by that write; it is
+    /// A member that was renamed or deleted while it joined or left may have been overlooked by that write; it is
     /// not overlooked here. Whoever comes second sees what the first one did.
     pub(super) async fn follow_names(
         &self,
         rules: &GroupRules,
         entry: &Dn,
-        joined: &BTreeSet<ResourceId>,
-        mut before: BTreeMap<ResourceId, Known>,
+        roster: &Roster,
+        mut names: BTreeMap<ResourceId, Dn>,
     ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
-            let now = self.store.known(joined).await?;
+            let now = self.store.known(&names.keys().cloned().collect()).await?;
             let mut delta = MemberDelta::default();
-            for (id, old) in before.iter().filter(|(id, _)| joined.contains(*id)) {
-                let new = now.get(id);
-                if new.is_none_or(|new| new.dn != old.dn) {
-                    delta.leaving.push(old.dn.clone());
-                    delta.joining.extend(new.map(|new| new.dn.clone()));
+            for (id, old) in &names {
+                let new = now.get(id).map(|known| &known.dn);
+                if new != Some(old) {
+                    let leaves = roster.leaving.contains(id) || roster.stripped.contains(id);
+                    delta.leaving.push(old.clone());
+                    let changed = if leaves { &mut delta.leaving } else { &mut delta.joining };
+                    changed.extend(new.cloned());
                 }
             }
             if delta.is_empty() {
                 return Ok(());
             }
-            let occupancy = Occupancy { held: true, wanted: false };
-            self.change_members(rules, entry, &delta, occupancy).await?;
-            before = now;
+            self.change_members(rules, entry, &delta, Before::Occupied).await?;
+            names = now.into_iter().map(|(id, known)| (id, known.dn)).collect();
         }
         Err(Error::Busy)
+    }
+
+    /// Where the entries of members are, by their anchors: the last known name may have been changed by hand.
+    async fn places(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Place>, Error> {
+        let known: Vec<(ResourceId, Known)> = self.store.known(ids).await?.into_iter().collect();
+        let mut places = BTreeMap::new();
+        for chunk in known.chunks(AT_ONCE) {
+            let looks = chunk.iter().map(|(id, known)| self.place(id, known));
+            let found = futures_util::future::try_join_all(looks).await?;
+            places.extend(chunk.iter().map(|(id, _)| id.clone()).zip(found));
+        }
+        Ok(places)
+    }
+
+    async fn place(&self, id: &ResourceId, known: &Known) -> Result<Place, Error> {
+        let base = match (known.kind, &self.rules.groups) {
+            (Kind::Group, Some(groups)) => &groups.base_dn,
+            _ => &self.rules.users.base_dn,
+        };
+        let link = Link { anchor: known.anchor.clone(), dn: known.dn.clone(), previous_dn: None };
+        let unchanged = Place { before: known.dn.clone(), now: known.dn.clone() };
+        let Some(entry) = self.entry_anywhere(&link, base, &[] as &[AttributeName]).await? else {
+            // Deleted by hand: when its resource is next settled it is made anew, under its name.
+            return Ok(unchanged);
+        };
+        if entry.dn != known.dn {
+            let state = self.store.state(id).await?;
+            let before = state.and_then(|state| state.link);
+            self.store.link(id, &link_at(known.anchor.clone(), entry.dn.clone(), before.as_ref())).await?;
+            self.wake.notify_one();
+        }
+        Ok(Place { now: entry.dn, ..unchanged })
     }
 
     /// The members of this group that no other group wants which shares the entry.
@@ -157,19 +224,12 @@ impl Bridge {
         let mut exclusive = members;
         for sibling in siblings {
             let shared = self.store.member_states(sibling, &exclusive).await?;
-            exclusive.retain(|id| !matches!(shared.get(id), Some(MemberState::Settled | MemberState::Joining)));
+            exclusive.retain(|id| {
+                let state = shared.get(id);
+                !matches!(state, Some(MemberState::Settled | MemberState::Renewing | MemberState::Joining))
+            });
         }
         Ok(exclusive)
-    }
-
-    /// Whether any of the groups has members or wants some.
-    pub(super) async fn occupancy_of(&self, groups: &[ResourceId]) -> Result<Occupancy, Error> {
-        let mut all = Occupancy::default();
-        for group in groups {
-            let one = self.store.occupancy(group).await?;
-            all = Occupancy { held: all.held || one.held, wanted: all.wanted || one.wanted };
-        }
-        Ok(all)
     }
 
     /// The other groups that share the entry.
@@ -178,4 +238,17 @@ impl Bridge {
         linked.retain(|id| id != group);
         Ok(linked)
     }
+}
+
+/// Where a member's entry was known to be and where it is.
+struct Place {
+    before: Dn,
+    now: Dn,
+}
+
+/// What the directory says of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Present,
+    Absent,
 }

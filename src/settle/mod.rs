@@ -105,6 +105,24 @@ impl Bridge {
         }
     }
 
+    /// Says in the log whether the directory can be worked with, before the first request finds out.
+    pub async fn report_on_directory(&self) {
+        let mut bases = vec![("users.base_dn", &self.rules.users.base_dn)];
+        bases.extend(self.rules.groups.as_ref().map(|groups| ("groups.base_dn", &groups.base_dn)));
+        for (setting, base) in bases {
+            match self.directory.read(base, &[]).await {
+                Ok(Some(_)) => {}
+                Ok(None) => tracing::error!(%base, "{setting}: the directory has no such entry, or does not show it"),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the directory cannot be used; requests are answered with 503 until it can");
+                    return;
+                }
+            }
+        }
+        tracing::info!("the directory answers");
+    }
+
     /// Takes leave of the directory.
     pub async fn close(&self) {
         self.directory.close().await;
@@ -113,7 +131,7 @@ impl Bridge {
     /// Makes the directory hold what the resource should be. The caller holds the resource's lock.
     ///
     /// # Errors
-    /// Passing ones leave the intent for later; after any other the caller forgets it.
+    /// Some leave what is wanted for later; after the others the caller turns it around.
     async fn settle(&self, id: &ResourceId, audience: Audience) -> Result<Settlement, Error> {
         let mut attempt = 1;
         loop {
@@ -136,14 +154,42 @@ impl Bridge {
     }
 
     /// The entry of a link: at its last known name, or wherever its anchor is now.
+    ///
+    /// # Errors
+    /// [`Error::Misplaced`] when it is not below `base`: to take it for deleted would make a second one.
     async fn linked_entry(&self, link: &Link, base: &Dn, attributes: &[AttributeName]) -> Result<Option<Entry>, Error> {
+        match self.entry_anywhere(link, base, attributes).await? {
+            Some(entry) if !entry.dn.is_under(base) => Err(Error::Misplaced { dn: entry.dn, base: base.clone() }),
+            found => Ok(found),
+        }
+    }
+
+    /// The same, below the base or not.
+    async fn entry_anywhere(
+        &self,
+        link: &Link,
+        base: &Dn,
+        attributes: &[AttributeName],
+    ) -> Result<Option<Entry>, Error> {
         let is_it = |entry: &Entry| entry.anchor(self.directory.anchor()).as_ref() == Some(&link.anchor);
         if let Some(entry) = self.directory.read(&link.dn, attributes).await?.filter(is_it) {
             return Ok(Some(entry));
         }
         let filter = Filter::equal(self.directory.anchor().clone(), link.anchor.0.as_str());
-        let found = self.directory.search(base, Depth::Subtree, &filter, attributes).await?;
-        Ok(found.into_iter().next())
+        let profile = self.directory.profile().await?;
+        for tree in std::iter::once(base).chain(&profile.suffixes) {
+            match self.directory.search(tree, Depth::Subtree, &filter, attributes).await {
+                Ok(found) => {
+                    if let Some(entry) = found.into_iter().next() {
+                        return Ok(Some(entry));
+                    }
+                }
+                // A missing base is told when something is to be written there.
+                Err(error) if error.is_no_such_object() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
     }
 
     fn anchor_of(&self, entry: &Entry) -> Result<Anchor, Error> {
@@ -186,9 +232,10 @@ fn is_deletion(state: &State) -> bool {
 
 /// The link to an entry at `dn`, remembering the name that references may still use.
 fn link_at(anchor: Anchor, dn: Dn, before: Option<&Link>) -> Link {
-    let previous_dn = before.and_then(|link| {
-        let moved = link.anchor == anchor && link.dn != dn;
-        if moved { Some(link.dn.clone()) } else { link.previous_dn.clone() }
+    let same_entry = before.filter(|before| before.anchor == anchor);
+    let previous_dn = same_entry.and_then(|before| {
+        let moved = (before.dn != dn).then(|| before.dn.clone());
+        before.previous_dn.clone().or(moved)
     });
     Link { anchor, dn, previous_dn }
 }
@@ -200,7 +247,10 @@ fn refuse_unknown(unknown: Vec<&ResourceId>, how: &str) -> Result<(), Error> {
     let ids: Vec<&str> = unknown.iter().take(20).map(|id| id.as_str()).collect();
     let more =
         if unknown.len() > ids.len() { format!(" and {} more", unknown.len() - ids.len()) } else { String::new() };
-    let detail = format!("the request {how} {}{more}, which is not the id of a user or group here", ids.join(", "));
+    let detail = match ids.as_slice() {
+        [one] => format!("the request {how} {one}, which is not the id of a user or group here"),
+        _ => format!("the request {how} {}{more}, which are not ids of users or groups here", ids.join(", ")),
+    };
     Err(Error::Invalid(scim::Error::new(ScimType::InvalidValue, detail)))
 }
 

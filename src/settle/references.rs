@@ -5,8 +5,13 @@
 
 use super::{ATTEMPTS, Bridge, Error};
 use crate::directory::{Action, AttributeName, Change, Dn, Link, Modification, Tolerance, Value};
-use crate::ldap::{Depth, Filter};
+use crate::ldap::Filter;
 use crate::plan::{MemberDelta, Placeholder, Plan, Reason, member_changes};
+use crate::scim::ResourceId;
+
+/// How many rounds of finding and changing references there are at most: with a server that shows some hundred
+/// entries at a time, enough for a million.
+const ROUNDS: usize = 2_000;
 
 /// What became of an entry that others refer to.
 #[derive(Clone, Copy, Debug)]
@@ -16,9 +21,13 @@ pub(super) enum Fate<'a> {
 }
 
 impl Bridge {
-    /// Lets all references to `old` follow.
+    /// Lets all references to `old` follow, unless another entry has that name by now: then they are its.
     pub(super) async fn follow(&self, old: &Dn, fate: Fate<'_>) -> Result<(), Error> {
         if matches!(fate, Fate::Renamed(new) if new == old) {
+            return Ok(());
+        }
+        if self.directory.read(old, &[]).await?.is_some() {
+            tracing::warn!("another entry has taken a name that references still used; they are left alone");
             return Ok(());
         }
         if let Some(groups) = &self.rules.groups {
@@ -32,9 +41,9 @@ impl Bridge {
     }
 
     async fn follow_in(&self, base: &Dn, attribute: &AttributeName, old: &Dn, fate: Fate<'_>) -> Result<(), Error> {
-        for _ in 0..ATTEMPTS {
-            let filter = Filter::Equal(attribute.clone(), Value::from(old));
-            let referring = match self.directory.search(base, Depth::Subtree, &filter, &[]).await {
+        let filter = Filter::Equal(attribute.clone(), Value::from(old));
+        for _ in 0..ROUNDS {
+            let referring = match self.directory.search_some(base, &filter).await {
                 Err(error) if error.is_no_such_object() => return Ok(()),
                 other => other?,
             };
@@ -60,11 +69,10 @@ impl Bridge {
             modifications.push(modification(Action::Add, new));
         }
         let mut plan = Plan::default();
-        plan.push(
-            Change::Modify { dn: entry.clone(), modifications, tolerance: Tolerance::AlreadySo },
-            Reason::Reference,
-        );
-        match (self.carry_out(plan).await, &self.rules.groups) {
+        let change = Change::Modify { dn: entry.clone(), modifications, tolerance: Tolerance::AlreadySo };
+        plan.push(change, Reason::Reference);
+        let groups = self.rules.groups.as_ref().filter(|groups| groups.member == *attribute);
+        match (self.carry_out(plan).await, groups) {
             // The last member of a group whose class demands one.
             (Err(Error::Directory(error)), Some(groups)) if error.is_object_class_violation() => {
                 let delta = MemberDelta { joining: Vec::new(), leaving: vec![old.clone()] };
@@ -75,7 +83,26 @@ impl Bridge {
         }
     }
 
-    /// Deletes the entry of a link, wherever it is. Returns where it was.
+    /// Lets references follow that an earlier rename has left behind, before the entry is renamed again.
+    pub(super) async fn finish_rename(
+        &self,
+        id: &ResourceId,
+        link: Option<&Link>,
+        base: &Dn,
+    ) -> Result<Option<Link>, Error> {
+        let (Some(link), Some(old)) = (link, link.and_then(|link| link.previous_dn.as_ref())) else {
+            return Ok(link.cloned());
+        };
+        let Some(entry) = self.linked_entry(link, base, &[]).await? else {
+            return Ok(Some(link.clone()));
+        };
+        self.follow(old, Fate::Renamed(&entry.dn)).await?;
+        let finished = Link { previous_dn: None, ..link.clone() };
+        self.store.link(id, &finished).await?;
+        Ok(Some(finished))
+    }
+
+    /// Deletes the entry of a link, wherever it is below `base`. Returns where it was.
     pub(super) async fn delete_linked(&self, link: &Link, base: &Dn) -> Result<Option<Dn>, Error> {
         for _ in 0..ATTEMPTS {
             let Some(entry) = self.linked_entry(link, base, &[]).await? else {
@@ -92,12 +119,15 @@ impl Bridge {
     }
 
     /// Takes every name that the entry of a link had out of all references.
+    ///
+    /// # Errors
+    /// [`Error::Unfinished`]: the entry is gone, and what could not be done must be done later.
     pub(super) async fn forget_names(&self, link: &Link, last: Option<&Dn>) -> Result<(), Error> {
         let mut names = vec![&link.dn];
         names.extend(link.previous_dn.as_ref());
         names.extend(last.filter(|dn| **dn != link.dn));
         for dn in names {
-            self.follow(dn, Fate::Deleted).await?;
+            self.follow(dn, Fate::Deleted).await.map_err(|error| Error::Unfinished(Box::new(error)))?;
         }
         Ok(())
     }

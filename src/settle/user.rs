@@ -16,9 +16,8 @@ impl Bridge {
             return self.delete_user(state).await;
         }
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
-        let references = self.references(document).await?;
-        let desired = user::map_user(&self.rules.users, document, &references).map_err(unmappable)?;
-        let mut link = self.converge_user(state, &desired).await?;
+        let before = self.finish_rename(&state.id, state.link.as_ref(), &self.rules.users.base_dn).await?;
+        let mut link = self.converge_user(state, before.as_ref(), document).await?;
         if let Some(old) = &link.previous_dn {
             // Where the entry is now is recorded before references follow: a group that this user joins
             // meanwhile uses either name, and sees the change or is seen.
@@ -26,10 +25,17 @@ impl Bridge {
             self.follow(old, Fate::Renamed(&link.dn)).await?;
             link.previous_dn = None;
         }
+        let locked = !resource::is_active(document);
         if let (None, Some(settled)) = (&state.intent, &state.settled)
             && state.link.as_ref() == Some(&link)
+            && state.may_be_locked == locked
         {
             return Ok(Settlement::Present(settled.clone()));
+        }
+        if state.link.as_ref().is_some_and(|before| before.anchor != link.anchor) {
+            // The entry had been deleted by hand and was made anew; the server may have taken it out of its groups.
+            self.store.renew_memberships(&state.id).await?;
+            self.wake.notify_one();
         }
         crash_point(CrashPoint::Record);
         let settled = Settled {
@@ -39,6 +45,7 @@ impl Bridge {
             document: document.clone(),
             link,
             answered: audience == Audience::Client,
+            may_be_locked: locked,
             now: now(),
         };
         Ok(Settlement::Present(self.store.settle(&settled).await?))
@@ -47,25 +54,39 @@ impl Bridge {
     async fn references(&self, document: &Document) -> Result<References, Error> {
         let ids = rules::referenced(&self.rules.users.attributes, document).into_iter().map(ResourceId).collect();
         let known = self.store.known(&ids).await?;
-        Ok(known.into_iter().map(|(id, known)| (id.0, known.dn)).collect())
+        let staying = known.into_iter().filter(|(_, known)| !known.deleting);
+        Ok(staying.map(|(id, known)| (id.0, known.dn)).collect())
     }
 
     /// Makes the entry the desired one and returns where it is.
-    async fn converge_user(&self, state: &State, desired: &DesiredEntry) -> Result<Link, Error> {
+    async fn converge_user(&self, state: &State, before: Option<&Link>, document: &Document) -> Result<Link, Error> {
         let rules = &self.rules.users;
         let profile = self.directory.profile().await?;
+        let lock = if state.may_be_locked { user::Lock::Ours } else { user::Lock::Others };
+        let mut before = before.cloned();
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let observed = self.observe_user(state, desired).await?;
-            let plan = diff(desired, observed.as_ref(), &profile.schema);
+            let references = self.references(document).await?;
+            let desired = user::map_user(rules, document, &references, lock).map_err(unmappable)?;
+            let observed = self.observe_user(&state.id, before.as_ref(), &desired).await?;
+            if let (None, Some(entry)) = (&before, &observed) {
+                // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.
+                let link = link_at(self.anchor_of(entry)?, entry.dn.clone(), None);
+                self.store.link(&state.id, &link).await?;
+                before = Some(link);
+            }
+            let plan = diff(&desired, observed.as_ref(), &profile.schema);
             let dn = plan
                 .outcome_dn()
                 .or_else(|| observed.as_ref().map(|entry| entry.dn.clone()))
                 .unwrap_or_else(|| desired.dn());
+            if observed.as_ref().is_some_and(|entry| entry.dn != dn) && self.directory.read(&dn, &[]).await?.is_some() {
+                return Err(taken(rules, &dn));
+            }
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
                 Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
-                    last = Some(error);
+                    last = Some((error, dn));
                     continue;
                 }
                 Err(Error::Directory(error)) if error.fault() == Fault::Refused => {
@@ -78,25 +99,33 @@ impl Bridge {
                 (None, Some(entry)) => self.anchor_of(entry)?,
                 (None, None) => continue,
             };
-            return Ok(link_at(anchor, dn, state.link.as_ref()));
+            let link = link_at(anchor, dn, before.as_ref());
+            // Somebody whom an attribute refers to was renamed or deleted meanwhile: look again.
+            if self.references(document).await? == references {
+                return Ok(link);
+            }
+            before = Some(link);
         }
         Err(match last {
-            Some(error) if error.is_entry_already_exists() => Error::conflict(format!(
-                "the directory has an entry {} that is another's, or whose {} is not this user's",
-                desired.dn(),
-                rules.match_attribute
-            )),
-            Some(error) if error.is_no_such_object() => Error::missing_base("users.base_dn", &rules.base_dn, error),
-            Some(error) => Error::Directory(error),
+            Some((error, dn)) if error.is_entry_already_exists() => taken(rules, &dn),
+            Some((error, _)) if error.is_no_such_object() => {
+                Error::missing_base("users.base_dn", &rules.base_dn, error)
+            }
+            Some((error, _)) => Error::Directory(error),
             None => Error::Busy,
         })
     }
 
     /// The user's entry: the linked one, or the one that matches and is nobody else's.
-    async fn observe_user(&self, state: &State, desired: &DesiredEntry) -> Result<Option<Entry>, Error> {
+    async fn observe_user(
+        &self,
+        id: &ResourceId,
+        link: Option<&Link>,
+        desired: &DesiredEntry,
+    ) -> Result<Option<Entry>, Error> {
         let rules = &self.rules.users;
         let attributes = user::observed_attributes(rules);
-        if let Some(link) = &state.link
+        if let Some(link) = link
             && let Some(entry) = self
                 .linked_entry(link, &rules.base_dn, &attributes)
                 .await
@@ -121,7 +150,7 @@ impl Bridge {
             return Err(Error::conflict(detail));
         }
         let owners = self.store.linked(&self.anchor_of(&entry)?).await?;
-        if let Some(owner) = owners.iter().find(|owner| **owner != state.id) {
+        if let Some(owner) = owners.iter().find(|owner| *owner != id) {
             let detail = format!("the directory entry {} belongs to the user {owner} already", named(&entry.dn));
             return Err(Error::conflict(detail));
         }
@@ -141,6 +170,13 @@ impl Bridge {
         self.store.remove(&state.id).await?;
         Ok(Settlement::Gone)
     }
+}
+
+fn taken(rules: &UserRules, dn: &Dn) -> Error {
+    let attribute = &rules.match_attribute;
+    Error::conflict(format!(
+        "the directory has an entry {dn} that is another's, or whose {attribute} is not this user's"
+    ))
 }
 
 fn missing_base(rules: &UserRules, error: Error) -> Error {

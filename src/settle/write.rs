@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use super::error::unmappable;
 use super::locks::{GroupsGuard, KeyGuard};
-use super::{Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, now, refuse_unknown};
-use crate::mapping::{References, group::map_group, rules, user::map_user};
+use super::{
+    Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, is_pending, now, refuse_unknown,
+};
+use crate::mapping::user::{Lock, map_user};
+use crate::mapping::{References, group::map_group, rules};
 use crate::scim::filter::Term;
 use crate::scim::resource::{self, text};
 use crate::scim::{AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Resource, ResourceId};
@@ -41,6 +44,7 @@ impl Bridge {
             id: id.clone(),
             kind,
             name_claim: name_claim(kind, &draft.document),
+            may_be_locked: !resource::is_active(&draft.document),
             intent: Some(Intent::Put(draft.document)),
             members,
             now: now(),
@@ -77,12 +81,13 @@ impl Bridge {
             kind,
             intent: Some(Intent::Delete),
             name_claim: None,
+            may_be_locked: false,
             members: Vec::new(),
             now: now(),
         };
         self.store.want(&wanted).await?;
         crash_point(CrashPoint::Intent);
-        self.settle_or_forget(id, Audience::Client).await.map(|_| ())
+        self.settle_or_revert(id, Audience::Client).await.map(|_| ())
     }
 
     async fn edit(&self, kind: Kind, id: &ResourceId, edit: Edit) -> Result<Resource, Error> {
@@ -90,16 +95,14 @@ impl Bridge {
         loop {
             let _groups = self.groups_guard(kind, write).await?;
             let _resource = self.locks.key(id.as_str()).await?;
-            let state = self.visible(kind, id).await?;
+            let mut state = self.visible(kind, id).await?;
             let members_alone = kind == Kind::Group && write == GroupsWrite::Members;
-            if members_alone && state.intent.is_some() {
-                write = GroupsWrite::Structure;
-                continue;
-            }
-            if is_deletion(&state) {
-                // Somebody was told to try the deletion again; it comes first.
-                self.settle_or_forget(id, Audience::Client).await?;
-                return Err(Error::NotFound(id.clone()));
+            if self.has_pending(&state).await? {
+                if members_alone {
+                    write = GroupsWrite::Structure;
+                    continue;
+                }
+                state = self.settle_earlier(&state).await?;
             }
             let before = state.desired().cloned().unwrap_or_default();
             let after = apply(&edit, &before)?;
@@ -112,6 +115,17 @@ impl Bridge {
         }
     }
 
+    /// Makes an earlier change that is still pending, so that the next one stands and falls alone: were both
+    /// one intent, a refusal of the second would drop the first.
+    async fn settle_earlier(&self, state: &State) -> Result<State, Error> {
+        match self.settle_or_revert(&state.id, Audience::Nobody).await {
+            Ok(_) => {}
+            Err(error) if error.gives_up() => {}
+            Err(error) => return Err(Error::Waiting(Box::new(error))),
+        }
+        self.visible(state.kind, &state.id).await
+    }
+
     async fn write_edit(
         &self,
         kind: Kind,
@@ -120,8 +134,11 @@ impl Bridge {
         after: Patched,
     ) -> Result<Resource, Error> {
         let members = self.member_rows(&state.id, after.members).await?;
-        let changed = after.document != *before || state.intent.is_some();
-        if !changed && members.is_empty() {
+        let changed = after.document != *before;
+        // A client that says that somebody is active lifts a lock, whoever set it; one that speaks of something
+        // else does not.
+        let may_be_locked = kind == Kind::User && (after.says_active || !resource::is_active(&after.document));
+        if !changed && members.is_empty() && may_be_locked == state.may_be_locked {
             // Nothing new is wanted; what somebody changed in the entry meanwhile is put right all the same.
             return self.settle_present(&state.id).await;
         }
@@ -132,6 +149,7 @@ impl Bridge {
             id: state.id.clone(),
             kind,
             name_claim: name_claim(kind, &after.document),
+            may_be_locked,
             intent: changed.then_some(Intent::Put(after.document)),
             members,
             now: now(),
@@ -146,31 +164,42 @@ impl Bridge {
     }
 
     async fn settle_present(&self, id: &ResourceId) -> Result<Resource, Error> {
-        match self.settle_or_forget(id, Audience::Client).await? {
+        match self.settle_or_revert(id, Audience::Client).await? {
             Settlement::Present(resource) => Ok(resource),
             Settlement::Gone => Err(Error::NotFound(id.clone())),
         }
     }
 
-    /// Settles; what may succeed later stays pending, what cannot is forgotten, and what was done of it
-    /// is undone by settling what stood before.
-    pub(super) async fn settle_or_forget(&self, id: &ResourceId, audience: Audience) -> Result<Settlement, Error> {
+    /// Settles. What cannot succeed is turned around: the settled state is what is wanted again, and stays pending
+    /// until the directory holds it. Everything else stays as it is wanted.
+    pub(super) async fn settle_or_revert(&self, id: &ResourceId, audience: Audience) -> Result<Settlement, Error> {
         let error = match self.settle(id, audience).await {
             Ok(settlement) => return Ok(settlement),
             Err(error) => error,
         };
-        if error.is_passing() {
+        let creation = self.store.state(id).await?.is_some_and(|state| state.settled.is_none());
+        if !error.gives_up() && !(creation && error.gives_up_creation()) {
             self.wake.notify_one();
             return Err(error);
         }
-        self.store.forget(id).await?;
-        if self.store.state(id).await?.is_some()
-            && let Err(left) = self.settle(id, Audience::Nobody).await
-        {
-            let left = &left as &dyn std::error::Error;
-            tracing::warn!(scim.id = %id, error = left, "cannot bring back what stood before a refused change");
+        self.store.revert(id).await?;
+        if creation {
+            return Err(error);
+        }
+        match self.settle(id, Audience::Nobody).await {
+            Ok(_) => {}
+            Err(left) if left.gives_up() => {
+                warn_of_remains(id, &left);
+                self.store.forget(id).await?;
+            }
+            Err(_) => self.wake.notify_one(),
         }
         Err(error)
+    }
+
+    pub(super) async fn has_pending(&self, state: &State) -> Result<bool, Error> {
+        let members = state.kind == Kind::Group && !self.store.unsettled_members(&state.id).await?.is_empty();
+        Ok(members || is_pending(state))
     }
 
     /// The resource as clients see it, with what is pending.
@@ -188,7 +217,7 @@ impl Bridge {
         match self.store.state(&id).await? {
             Some(state) if is_deletion(&state) => {
                 let _resource = self.locks.key(id.as_str()).await?;
-                self.settle_or_forget(&id, Audience::Nobody).await?;
+                self.settle_or_revert(&id, Audience::Nobody).await?;
                 Ok(None)
             }
             Some(state) if is_repetition(&state, document) => Ok(Some(id)),
@@ -216,7 +245,7 @@ impl Bridge {
             match self.store.state(&group.id).await? {
                 Some(state) if is_deletion(&state) => {
                     let _resource = self.locks.key(group.id.as_str()).await?;
-                    self.settle_or_forget(&group.id, Audience::Nobody).await?;
+                    self.settle_or_revert(&group.id, Audience::Nobody).await?;
                 }
                 Some(state) if !state.answered => return Ok(Some(state.id)),
                 Some(_) => {
@@ -232,7 +261,7 @@ impl Bridge {
     async fn check_writable(&self, kind: Kind, document: &Document, before: Option<&Document>) -> Result<(), Error> {
         match kind {
             Kind::User => {
-                map_user(&self.rules.users, document, &References::new()).map_err(unmappable)?;
+                map_user(&self.rules.users, document, &References::new(), Lock::Others).map_err(unmappable)?;
                 let attributes = &self.rules.users.attributes;
                 let named_before = before.map(|before| rules::referenced(attributes, before)).unwrap_or_default();
                 let named: BTreeSet<ResourceId> = rules::referenced(attributes, document)
@@ -241,7 +270,7 @@ impl Bridge {
                     .map(ResourceId)
                     .collect();
                 let known = self.store.known(&named).await?;
-                let unknown = named.iter().filter(|id| !known.contains_key(*id));
+                let unknown = named.iter().filter(|id| known.get(id).is_none_or(|known| known.deleting));
                 refuse_unknown(unknown.collect(), "refers to")
             }
             Kind::Group => {
@@ -269,6 +298,11 @@ impl Bridge {
     }
 }
 
+fn warn_of_remains(id: &ResourceId, error: &Error) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(scim.id = %id, error, "cannot bring back what stood before a refused change");
+}
+
 /// How much of the groups a write may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GroupsWrite {
@@ -288,7 +322,8 @@ fn apply(edit: &Edit, before: &Document) -> Result<Patched, Error> {
                 document.insert("active".to_owned(), active.clone());
             }
             let members = draft.members.clone().map(MemberChange::Replace).into_iter().collect();
-            Ok(Patched { document, members })
+            let says_active = resource::attribute(&draft.document, "active").is_some();
+            Ok(Patched { document, members, says_active })
         }
     }
 }

@@ -79,6 +79,8 @@ pub struct State {
     /// Whether a client has heard that its creation succeeded. Until then a repeated creation is the
     /// first one's retry.
     pub answered: bool,
+    /// Whether a lock of the user's entry is ours to lift.
+    pub may_be_locked: bool,
 }
 
 impl State {
@@ -98,6 +100,9 @@ impl State {
 pub enum MemberState {
     /// A member, in the directory too.
     Settled,
+    /// A member whose value in the directory is to be seen to: it was asked for again, or its removal was
+    /// given up.
+    Renewing,
     /// Shall become one.
     Joining,
     /// Was one and shall be one no longer.
@@ -119,6 +124,8 @@ pub struct Wanted {
     pub name_claim: Option<String>,
     /// Members whose state changes.
     pub members: Vec<(ResourceId, MemberState)>,
+    /// A lock of the user's entry is ours from now on: one is wanted, or is told to be lifted.
+    pub may_be_locked: bool,
     /// The present time, RFC 3339.
     pub now: String,
 }
@@ -138,26 +145,23 @@ pub struct Settled {
     pub name_claim: Option<String>,
     /// Whether a client is waiting for the answer.
     pub answered: bool,
+    /// Whether a lock of the user's entry is ours to lift.
+    pub may_be_locked: bool,
     /// The present time, RFC 3339.
     pub now: String,
 }
 
-/// A resource that another may refer to.
+/// A resource that others may refer to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
     /// Its kind.
     pub kind: Kind,
-    /// Its entry's name.
+    /// Its entry's identity.
+    pub anchor: Anchor,
+    /// Its entry's last known name.
     pub dn: Dn,
-}
-
-/// Whether a group has members, and whether it wants any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Occupancy {
-    /// The directory holds members for this group's sake.
-    pub held: bool,
-    /// The group wants members.
-    pub wanted: bool,
+    /// Whether it is about to be deleted.
+    pub deleting: bool,
 }
 
 /// A bearer token, without the token.
@@ -199,7 +203,7 @@ pub trait Store: Send + Sync {
     /// Settled and pending state of a resource of any kind.
     async fn state(&self, id: &ResourceId) -> Result<Option<State>, Error>;
 
-    /// Those of the ids that can be referred to: settled, linked, and not about to be deleted.
+    /// Those of the ids that are settled and linked.
     async fn known(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Known>, Error>;
 
     /// The resources linked to the entry with that anchor.
@@ -224,12 +228,12 @@ pub trait Store: Send + Sync {
         ids: &BTreeSet<ResourceId>,
     ) -> Result<BTreeMap<ResourceId, MemberState>, Error>;
 
-    /// All that a group wants as members: settled and joining.
+    /// All that a group wants as members: settled, renewing and joining.
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error>;
 
-    /// Whether a group has members in the directory (settled or leaving), and whether it wants any
-    /// (settled or joining). Does not cost the size of the group.
-    async fn occupancy(&self, group: &ResourceId) -> Result<Occupancy, Error>;
+    /// Whether the directory should hold members for this group's sake (settled, renewing or leaving). Does not
+    /// cost the size of the group.
+    async fn has_members(&self, group: &ResourceId) -> Result<bool, Error>;
 
     /// Saves what is wanted, as pending. A resource that is new gets a row.
     ///
@@ -237,7 +241,12 @@ pub trait Store: Send + Sync {
     /// [`Error::Taken`] when another resource claims the name; nothing is saved then.
     async fn want(&self, wanted: &Wanted) -> Result<(), Error>;
 
-    /// Forgets what is pending: the settled state stays, a pending creation is gone without trace.
+    /// Turns what is pending around: the settled attributes are wanted again, members that joined are stripped,
+    /// those that left are renewed. A pending creation is gone without trace, and a name that was only wanted is
+    /// given up.
+    async fn revert(&self, id: &ResourceId) -> Result<(), Error>;
+
+    /// Forgets what is pending; the settled state stays, whatever the directory holds.
     async fn forget(&self, id: &ResourceId) -> Result<(), Error>;
 
     /// Records where a resource's entry is, everything else left as it is.
@@ -252,6 +261,9 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Error::Taken`] when the entry belongs to another user.
     async fn settle(&self, settled: &Settled) -> Result<Resource, Error>;
+
+    /// Renews the memberships of a resource whose entry was made anew, in all groups.
+    async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error>;
 
     /// Removes a resource and its memberships both ways.
     async fn remove(&self, id: &ResourceId) -> Result<(), Error>;

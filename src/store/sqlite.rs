@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
-use super::{Error, Found, Intent, Known, MemberState, Occupancy, Settled, State, Store, TokenRecord, Wanted};
+use super::{Error, Found, Intent, Known, MemberState, Settled, State, Store, TokenRecord, Wanted};
 use crate::directory::{Anchor, Dn, Link};
 use crate::scim::filter::{Index, IndexEntry, Term};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
@@ -54,8 +54,47 @@ impl SqliteStore {
         Ok(SqliteStore { reader, writer })
     }
 
+    /// Takes the store for this process's `serve` alone, until the guard is dropped: two that settle the same
+    /// resources would undo each other's work.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when another process has it.
+    pub fn take(&self) -> Result<ServeGuard, Error> {
+        let failed = |source: std::io::Error| Error::Access { attempt: "lock the store", source: source.into() };
+        let options = self.reader.connect_options();
+        let path = options.get_filename().with_added_extension("lock");
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(ServeGuard { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Error::Taken { what: path.display().to_string() }),
+            Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure("begin a write"))
+    }
+
+    /// Runs the statements on a settled resource; one whose creation is pending goes instead.
+    async fn turn(&self, id: &ResourceId, statements: &[&'static str]) -> Result<(), Error> {
+        let attempt = "give an intent up";
+        let mut write = self.write().await?;
+        let connection: &mut SqliteConnection = &mut write;
+        let settled: Option<bool> = sqlx::query_scalar("SELECT document IS NOT NULL FROM resource WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(failure(attempt))?;
+        if settled == Some(true) {
+            for statement in statements {
+                let done = sqlx::query(*statement).bind(id.as_str()).execute(&mut *connection).await;
+                done.map_err(failure(attempt))?;
+            }
+        } else {
+            delete_rows(connection, id).await?;
+        }
+        commit(write).await
     }
 
     async fn row(&self, id: &ResourceId) -> Result<Option<Row>, Error> {
@@ -65,6 +104,12 @@ impl SqliteStore {
             .await
             .map_err(failure("read a resource"))
     }
+}
+
+/// Held by the one `serve` of a store.
+#[derive(Debug)]
+pub struct ServeGuard {
+    _file: std::fs::File,
 }
 
 /// SQLite gives its side files the mode of the main one.
@@ -105,6 +150,7 @@ struct Row {
     intent: Option<String>,
     intent_document: Option<String>,
     answered: i64,
+    may_be_locked: i64,
 }
 
 impl Row {
@@ -160,12 +206,14 @@ impl Row {
             link,
             intent,
             answered: self.answered != 0,
+            may_be_locked: self.may_be_locked != 0,
         })
     }
 }
 
-const MEMBER_STATES: [(MemberState, &str); 4] = [
+const MEMBER_STATES: [(MemberState, &str); 5] = [
     (MemberState::Settled, "settled"),
+    (MemberState::Renewing, "renewing"),
     (MemberState::Joining, "joining"),
     (MemberState::Leaving, "leaving"),
     (MemberState::Stripped, "stripped"),
@@ -201,7 +249,7 @@ impl Store for SqliteStore {
                 match term {
                     Term::Id(id) => query.push(" AND id = ").push_bind(id.as_str().to_owned()),
                     Term::Member(id) => query
-                        .push(" AND id IN (SELECT group_id FROM member WHERE state IN ('settled', 'leaving') AND member_id = ")
+                        .push(" AND id IN (SELECT group_id FROM member WHERE state IN ('settled', 'renewing', 'leaving') AND member_id = ")
                         .push_bind(id.as_str().to_owned())
                         .push(")"),
                     Term::Index(IndexEntry { key, value }) => query
@@ -236,7 +284,7 @@ impl Store for SqliteStore {
     async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error> {
         let rows: Vec<(String, String)> = sqlx::query_as(
             "SELECT member.member_id, resource.kind FROM member JOIN resource ON resource.id = member.member_id
-             WHERE member.group_id = $1 AND member.state IN ('settled', 'leaving') ORDER BY member.member_id",
+             WHERE member.group_id = $1 AND member.state IN ('settled', 'renewing', 'leaving') ORDER BY member.member_id",
         )
         .bind(group.as_str())
         .fetch_all(&self.reader)
@@ -258,21 +306,22 @@ impl Store for SqliteStore {
         let mut known = BTreeMap::new();
         for chunk in ids.chunks(CHUNK) {
             let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
-                "SELECT id, kind, dn FROM resource WHERE document IS NOT NULL AND dn IS NOT NULL
-                 AND (intent IS NULL OR intent <> 'delete') AND id IN (",
+                "SELECT id, kind, anchor, dn, COALESCE(intent, '') FROM resource
+                 WHERE document IS NOT NULL AND anchor IS NOT NULL AND dn IS NOT NULL AND id IN (",
             );
             let mut list = query.separated(", ");
             for id in chunk {
                 list.push_bind(id.as_str());
             }
             query.push(")");
-            let rows: Vec<(String, String, String)> =
+            let rows: Vec<(String, String, String, String, String)> =
                 query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
-            for (id, kind, dn) in rows {
+            for (id, kind, anchor, dn, intent) in rows {
                 let damaged = |what| Error::Damaged { what, id: id.clone() };
                 let kind = Kind::named(&kind).ok_or_else(|| damaged("kind"))?;
                 let dn = dn.parse().map_err(|_| damaged("dn"))?;
-                known.insert(ResourceId(id), Known { kind, dn });
+                let place = Known { kind, anchor: Anchor(anchor), dn, deleting: intent == "delete" };
+                known.insert(ResourceId(id), place);
             }
         }
         Ok(known)
@@ -357,7 +406,7 @@ impl Store for SqliteStore {
 
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error> {
         let ids: Vec<String> = sqlx::query_scalar(
-            "SELECT member_id FROM member WHERE group_id = $1 AND state IN ('settled', 'joining') ORDER BY member_id",
+            "SELECT member_id FROM member WHERE group_id = $1 AND state IN ('settled', 'renewing', 'joining') ORDER BY member_id",
         )
         .bind(group.as_str())
         .fetch_all(&self.reader)
@@ -366,16 +415,14 @@ impl Store for SqliteStore {
         Ok(ids.into_iter().map(ResourceId).collect())
     }
 
-    async fn occupancy(&self, group: &ResourceId) -> Result<Occupancy, Error> {
-        let (held, wanted): (bool, bool) = sqlx::query_as(
-            "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = $1 AND state IN ('settled', 'leaving')),
-                    EXISTS (SELECT 1 FROM member WHERE group_id = $1 AND state IN ('settled', 'joining'))",
+    async fn has_members(&self, group: &ResourceId) -> Result<bool, Error> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = $1 AND state IN ('settled', 'renewing', 'leaving'))",
         )
         .bind(group.as_str())
         .fetch_one(&self.reader)
         .await
-        .map_err(failure("look for members"))?;
-        Ok(Occupancy { held, wanted })
+        .map_err(failure("look for members"))
     }
 
     async fn want(&self, wanted: &Wanted) -> Result<(), Error> {
@@ -387,8 +434,8 @@ impl Store for SqliteStore {
                 Intent::Delete => ("delete", None),
             };
             sqlx::query(
-                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered)
-                 VALUES ($1, $2, 0, $3, $3, $4, $5, 0)
+                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_locked)
+                 VALUES ($1, $2, 0, $3, $3, $4, $5, 0, 0)
                  ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document",
             )
             .bind(wanted.id.as_str())
@@ -403,6 +450,13 @@ impl Store for SqliteStore {
         if let Some(name) = &wanted.name_claim {
             claim(connection, &wanted.id, name).await?;
         }
+        if wanted.may_be_locked {
+            sqlx::query("UPDATE resource SET may_be_locked = 1 WHERE id = $1")
+                .bind(wanted.id.as_str())
+                .execute(&mut *connection)
+                .await
+                .map_err(failure("save an intent"))?;
+        }
         for chunk in wanted.members.chunks(CHUNK) {
             let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO member (group_id, member_id, state) ");
             query.push_values(chunk, |mut row, (member, state)| {
@@ -414,32 +468,31 @@ impl Store for SqliteStore {
         commit(write).await
     }
 
+    async fn revert(&self, id: &ResourceId) -> Result<(), Error> {
+        self.turn(
+            id,
+            &[
+                "UPDATE resource SET intent = 'put', intent_document = document WHERE id = $1",
+                "UPDATE member SET state = 'stripped' WHERE group_id = $1 AND state = 'joining'",
+                "UPDATE member SET state = 'renewing' WHERE group_id = $1 AND state = 'leaving'",
+                // The settled name is among the lookups; a name that was only wanted is given up.
+                "DELETE FROM name_claim WHERE resource_id = $1 AND name NOT IN
+                 (SELECT value FROM lookup WHERE resource_id = $1 AND kind = 'User' AND attribute = 'username')",
+            ],
+        )
+        .await
+    }
+
     async fn forget(&self, id: &ResourceId) -> Result<(), Error> {
-        let mut write = self.write().await?;
-        let connection: &mut SqliteConnection = &mut write;
-        let settled: Option<(Option<String>, String)> =
-            sqlx::query_as("SELECT document, kind FROM resource WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(failure("forget an intent"))?;
-        match settled {
-            None | Some((None, _)) => delete_rows(connection, id).await?,
-            Some((Some(_), _)) => {
-                for statement in [
-                    "UPDATE resource SET intent = NULL, intent_document = NULL WHERE id = $1",
-                    "DELETE FROM member WHERE group_id = $1 AND state IN ('joining', 'stripped')",
-                    "UPDATE member SET state = 'settled' WHERE group_id = $1 AND state = 'leaving'",
-                    // The settled name is among the lookups; a name that was only wanted is given up.
-                    "DELETE FROM name_claim WHERE resource_id = $1 AND name NOT IN
-                     (SELECT value FROM lookup WHERE resource_id = $1 AND kind = 'User' AND attribute = 'username')",
-                ] {
-                    let done = sqlx::query(statement).bind(id.as_str()).execute(&mut *connection).await;
-                    done.map_err(failure("forget an intent"))?;
-                }
-            }
-        }
-        commit(write).await
+        self.turn(
+            id,
+            &[
+                "UPDATE resource SET intent = NULL, intent_document = NULL WHERE id = $1",
+                "DELETE FROM member WHERE group_id = $1 AND state IN ('joining', 'stripped')",
+                "UPDATE member SET state = 'settled' WHERE group_id = $1",
+            ],
+        )
+        .await
     }
 
     async fn link(&self, id: &ResourceId, link: &Link) -> Result<(), Error> {
@@ -460,7 +513,7 @@ impl Store for SqliteStore {
         let row: Row = sqlx::query_as(
             "UPDATE resource SET document = $2, version = version + 1, modified = $3, anchor = $4, dn = $5,
                     previous_dn = $6, intent = NULL, intent_document = NULL,
-                    answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END
+                    answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, may_be_locked = $8
              WHERE id = $1 RETURNING *",
         )
         .bind(settled.id.as_str())
@@ -470,6 +523,7 @@ impl Store for SqliteStore {
         .bind(settled.link.dn.to_string())
         .bind(settled.link.previous_dn.as_ref().map(Dn::to_string))
         .bind(i64::from(settled.answered))
+        .bind(i64::from(settled.may_be_locked))
         .fetch_one(&mut *connection)
         .await
         .map_err(failure_or_taken("record what is settled", &settled.link.dn.to_string()))?;
@@ -487,7 +541,7 @@ impl Store for SqliteStore {
         if kind == Kind::Group {
             for statement in [
                 "DELETE FROM member WHERE group_id = $1 AND state IN ('leaving', 'stripped')",
-                "UPDATE member SET state = 'settled' WHERE group_id = $1 AND state = 'joining'",
+                "UPDATE member SET state = 'settled' WHERE group_id = $1 AND state IN ('joining', 'renewing')",
             ] {
                 let done = sqlx::query(statement).bind(settled.id.as_str()).execute(&mut *connection).await;
                 done.map_err(failure("settle members"))?;
@@ -495,6 +549,15 @@ impl Store for SqliteStore {
         }
         commit(write).await?;
         row.resource()?.ok_or_else(|| row.damaged("document"))
+    }
+
+    async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error> {
+        sqlx::query("UPDATE member SET state = 'renewing' WHERE member_id = $1 AND state = 'settled'")
+            .bind(member.as_str())
+            .execute(&self.writer)
+            .await
+            .map_err(failure("renew memberships"))?;
+        Ok(())
     }
 
     async fn remove(&self, id: &ResourceId) -> Result<(), Error> {

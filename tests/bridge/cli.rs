@@ -119,9 +119,13 @@ fn a_secret_may_come_from_a_file_but_not_twice() {
     let file = folder.path().join("password");
     fs::write(&file, "from-a-file\n").unwrap();
     let path = format!("{:?}", file.display().to_string());
-    let missing = Settings::default().set("ldap.bind_password_file", "\"/nowhere/password\"");
-    check(missing).fails_naming(&["bind_password_file"]);
-    let twice = check(Settings::default().set("ldap.bind_password_file", &path));
+    // The stories give the password by a variable, which wins over whatever the file says of it.
+    check(Settings::default().set("ldap.bind_password_file", "\"/nowhere/password\"")).succeeds();
+    let by_variable = |path: &str| Settings::default().variable("SCIMBRIDGE__LDAP__BIND_PASSWORD_FILE", path);
+    check(by_variable("/nowhere/password")).fails_naming(&["bind_password_file"]);
+    check(Settings::default().variable("SCIMBRIDGE__LDAP__BIND_PASSWORD", ""))
+        .fails_naming(&["bind_password", "empty"]);
+    let twice = check(by_variable(path.trim_matches('"')));
     let twice = twice.fails_naming(&["bind_password", "bind_password_file"]);
     assert!(!twice.stderr.contains("from-a-file"), "a secret is not printed: {}", twice.stderr);
 }

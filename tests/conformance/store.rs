@@ -46,7 +46,7 @@ fn index(kind: Kind) -> Index {
 
 fn wanted(kind: Kind, name: &str, intent: Option<Intent>) -> Wanted {
     let name_claim = (kind == Kind::User).then(|| name.to_owned());
-    Wanted { id: id(name), kind, intent, name_claim, members: Vec::new(), now: NOW.to_owned() }
+    Wanted { id: id(name), kind, intent, name_claim, members: Vec::new(), may_be_locked: false, now: NOW.to_owned() }
 }
 
 fn settled(kind: Kind, name: &str, document: Document) -> Settled {
@@ -57,6 +57,7 @@ fn settled(kind: Kind, name: &str, document: Document) -> Settled {
         document,
         link: link(name),
         answered: true,
+        may_be_locked: false,
         now: NOW.to_owned(),
     }
 }
@@ -92,7 +93,7 @@ async fn a_creation_is_not_there_until_it_is_settled(store: &dyn Store) {
 
 async fn what_is_forgotten_leaves_no_trace(store: &dyn Store) {
     store.want(&wanted(Kind::User, "bob", Some(Intent::Put(document(json!({"userName": "bob"})))))).await.unwrap();
-    store.forget(&id("bob")).await.unwrap();
+    store.revert(&id("bob")).await.unwrap();
     assert_eq!(store.state(&id("bob")).await.unwrap(), None);
     assert_eq!(store.claimant("bob").await.unwrap(), None);
 
@@ -103,9 +104,11 @@ async fn what_is_forgotten_leaves_no_trace(store: &dyn Store) {
         ..wanted(Kind::User, "ada", Some(Intent::Put(document(json!({"userName": "eve"})))))
     };
     store.want(&renamed).await.unwrap();
-    store.forget(&id("ada")).await.unwrap();
+    store.revert(&id("ada")).await.unwrap();
     let state = store.state(&id("ada")).await.unwrap().unwrap();
-    assert_eq!((state.intent, state.settled.unwrap().document), (None, before));
+    assert_eq!((state.intent, state.settled.unwrap().document), (Some(Intent::Put(before.clone())), before));
+    store.forget(&id("ada")).await.unwrap();
+    assert_eq!(store.state(&id("ada")).await.unwrap().unwrap().intent, None);
     assert_eq!(store.claimant("eve").await.unwrap(), None);
     assert_eq!(store.claimant("ada").await.unwrap(), Some(id("ada")));
 
@@ -118,6 +121,10 @@ async fn what_is_forgotten_leaves_no_trace(store: &dyn Store) {
         &[("ada", MemberState::Leaving), ("x", MemberState::Joining), ("y", MemberState::Stripped)],
     )
     .await;
+    store.revert(&id("staff")).await.unwrap();
+    let turned =
+        [(id("ada"), MemberState::Renewing), (id("x"), MemberState::Stripped), (id("y"), MemberState::Stripped)];
+    assert_eq!(store.unsettled_members(&id("staff")).await.unwrap(), turned);
     store.forget(&id("staff")).await.unwrap();
     assert_eq!(store.wanted_members(&id("staff")).await.unwrap(), [id("ada")]);
     assert_eq!(store.unsettled_members(&id("staff")).await.unwrap(), []);
@@ -181,15 +188,12 @@ async fn members_are_settled_one_by_one(store: &dyn Store) {
     let settle = async || store.settle(&settled(Kind::Group, "staff", Document::new())).await.unwrap().version;
     let members = async || -> Vec<Member> { store.members(&id("staff")).await.unwrap() };
     let user = |name| Member { id: id(name), kind: Kind::User };
-    let occupancy = async || {
-        let occupancy = store.occupancy(&id("staff")).await.unwrap();
-        (occupancy.held, occupancy.wanted)
-    };
+    let has_members = async || store.has_members(&id("staff")).await.unwrap();
 
     want_members(store, "staff", &[("ada", MemberState::Joining), ("bob", MemberState::Joining)]).await;
-    assert_eq!((members().await, occupancy().await), (vec![], (false, true)));
+    assert_eq!((members().await, has_members().await), (vec![], false));
     assert_eq!(settle().await, 2);
-    assert_eq!((members().await, occupancy().await), (vec![user("ada"), user("bob")], (true, true)));
+    assert_eq!((members().await, has_members().await), (vec![user("ada"), user("bob")], true));
 
     want_members(store, "staff", &[("ada", MemberState::Leaving), ("cyd", MemberState::Stripped)]).await;
     assert_eq!(members().await, [user("ada"), user("bob")], "the settled state");
@@ -199,12 +203,20 @@ async fn members_are_settled_one_by_one(store: &dyn Store) {
     settle().await;
     assert_eq!(members().await, [user("bob")]);
     want_members(store, "staff", &[("bob", MemberState::Leaving)]).await;
-    assert_eq!(occupancy().await, (true, false));
+    assert!(has_members().await);
     want_members(store, "staff", &[("bob", MemberState::Joining)]).await;
     settle().await;
     let with_bob = store.find(Kind::Group, &[Term::Member(id("bob"))], 0, 10).await.unwrap();
     assert_eq!(with_bob.total, 1);
     assert_eq!(store.find(Kind::Group, &[Term::Member(id("ada"))], 0, 10).await.unwrap().total, 0);
+
+    store.renew_memberships(&id("bob")).await.unwrap();
+    assert_eq!(store.unsettled_members(&id("staff")).await.unwrap(), [(id("bob"), MemberState::Renewing)]);
+    assert_eq!(
+        (members().await, store.wanted_members(&id("staff")).await.unwrap()),
+        (vec![user("bob")], vec![id("bob")])
+    );
+    settle().await;
 
     let many: Vec<(String, MemberState)> = (0..2500).map(|n| (format!("u{n:04}"), MemberState::Joining)).collect();
     let many: Vec<(&str, MemberState)> = many.iter().map(|(name, state)| (name.as_str(), *state)).collect();
@@ -228,7 +240,11 @@ async fn what_is_pending_is_told(store: &dyn Store) {
     assert_eq!(store.pending().await.unwrap(), [id("bob"), id("cyd"), id("staff")]);
     assert!(store.get(Kind::User, &id("bob")).await.unwrap().is_some(), "there until it is gone");
     let known = store.known(&[id("ada"), id("bob"), id("nobody")].into()).await.unwrap();
-    assert_eq!(known, [(id("ada"), Known { kind: Kind::User, dn: link("ada").dn })].into());
+    let place = |name, deleting| {
+        let Link { anchor, dn, .. } = link(name);
+        (id(name), Known { kind: Kind::User, anchor, dn, deleting })
+    };
+    assert_eq!(known, [place("ada", false), place("bob", true)].into());
 }
 
 async fn a_removed_resource_is_nobodys_member(store: &dyn Store) {

@@ -342,7 +342,9 @@ impl TestApp {
     }
 
     pub(crate) fn is_locked(&self, dn: &str) -> bool {
-        !self.slapd.values(dn, "pwdAccountLockedTime").is_empty()
+        // An entry may be renamed between two looks at the directory.
+        let entry = self.slapd.entry_with(dn, &["pwdAccountLockedTime"]);
+        entry.is_some_and(|entry| !entry.values("pwdAccountLockedTime").is_empty())
     }
 
     // What snapshots show.

@@ -110,7 +110,7 @@ fn a_change_of_case_alone_arrives() {
     check(
         &wanted,
         &entry,
-        &["rename uid=ada,ou=people to uid=Ada", "Delete sn [\"Mcdonald\"]", "Add sn [\"McDonald\"]"],
+        &["Delete sn [\"Mcdonald\"]", "Add sn [\"McDonald\"]", "rename uid=ada,ou=people to uid=Ada"],
     );
 }
 
@@ -166,6 +166,8 @@ fn a_value_that_names_the_entry_stays() {
     let entry = observed("cn=Ada by hand,ou=people", &[("uid", &["ada"]), ("cn", &["Ada by hand", "Countess"])]);
     let wanted = desired("ada", &[("uid", Ownership::Owned, &["ada"]), ("cn", Ownership::Owned, &["Ada Byron"])]);
     check(&wanted, &entry, &["Delete cn [\"Countess\"]", "Add cn [\"Ada Byron\"]"]);
+    let same_but_for_case = desired("ada", &[("cn", Ownership::Owned, &["ADA BY HAND"])]);
+    check(&same_but_for_case, &entry, &["Delete cn [\"Countess\"]"]);
 }
 
 fn any_values() -> impl Strategy<Value = Vec<Value>> {

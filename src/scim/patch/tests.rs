@@ -191,7 +191,9 @@ fn members_are_added_and_removed_in_every_form() {
         MemberChange::Remove(ids(&["U1", "U2"])),
     );
     check_members(json!({"op": "remove", "path": "members"}), MemberChange::Replace(Vec::new()));
-    check_members(json!({"op": "remove", "path": "members", "value": []}), MemberChange::Remove(Vec::new()));
+    for nobody in [json!([]), json!(null)] {
+        check_members(json!({"op": "remove", "path": "members", "value": nobody}), MemberChange::Remove(Vec::new()));
+    }
     check_members(json!({"op": "Replace", "path": "members", "value": []}), MemberChange::Replace(Vec::new()));
 }
 

@@ -12,7 +12,8 @@ CREATE TABLE resource (
     previous_dn     TEXT,                       -- set while references still have to follow a rename
     intent          TEXT,                       -- put | delete; NULL when nothing is pending
     intent_document TEXT,                       -- what a put wants
-    answered        BIGINT NOT NULL             -- 0 until a client has heard that its creation succeeded
+    answered        BIGINT NOT NULL,            -- 0 until a client has heard that its creation succeeded
+    may_be_locked   BIGINT NOT NULL             -- 1 from when a lock is wanted until it is lifted: the lock is ours
 );
 
 CREATE INDEX resource_in_order ON resource (kind, created, id);
@@ -41,7 +42,7 @@ CREATE INDEX lookup_of ON lookup (resource_id);
 CREATE TABLE member (
     group_id  TEXT NOT NULL,
     member_id TEXT NOT NULL,
-    state     TEXT NOT NULL,                    -- settled | joining | leaving | stripped
+    state     TEXT NOT NULL,                    -- settled | renewing | joining | leaving | stripped
     PRIMARY KEY (group_id, member_id)
 );
 CREATE INDEX member_of ON member (member_id);
