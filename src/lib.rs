@@ -23,9 +23,18 @@
 //! ```
 //!
 //! A SCIM write is *save the intent, then settle one resource*; there is no other way to change the directory.
-//! To follow one PATCH: `http::resource::patch` reads it, [`scim::Patch::apply`] makes the new document,
-//! [`settle::Bridge::patch`] saves what is wanted, `settle::user` maps it ([`mapping::user::map_user`]), looks at
-//! the entry, compares ([`plan::diff()`]), and [`ldap::Directory::apply`] sends the modify.
+//!
+//! To follow one PATCH of a user:
+//!
+//! 1. `http/resource.rs`, `patch`: reads the body as a [`scim::Patch`] and calls [`settle::Bridge::patch`].
+//! 2. `settle/write.rs`, `edit`: takes the locks, makes an earlier change that is still pending, lets
+//!    [`scim::Patch::apply`] make the new document; `write_edit` checks that it can be an entry; `settle_wanted` saves
+//!    the intent ([`store::Store::want`]); `settle_or_revert` settles, and turns a refused change around.
+//! 3. `settle/user.rs`, `converge_user`: maps ([`mapping::user::map_user`]), observes the entry, compares
+//!    ([`plan::diff()`]); `Bridge::carry_out` guards the plan and sends it, change by change
+//!    ([`ldap::Directory::apply`]).
+//! 4. `settle_user` lets references follow a rename and records ([`store::Store::settle`]); the handler shows the
+//!    resource.
 //!
 //! # Modules
 //!
@@ -41,15 +50,15 @@
 //! | [`settle`] | the one path | `scim`, `directory`, `mapping`, `plan`, `store`, `ldap` |
 //! | [`http`] | what Entra can ask; the only place that knows `axum` | `scim`, `store`, `settle` |
 //! | [`cli`] | what an operator can ask; the only place that knows `clap` | anything |
-//! | [`telemetry`] | logging | nothing |
+//! | [`telemetry`] | logging | nothing; started by `cli` |
 //!
 //! # Invariants
 //!
 //! 1. Only [`settle`] changes the directory, and only through [`ldap::Directory::apply`].
 //! 2. A handler never builds a change. It parses, calls [`scim`], settles, answers.
 //! 3. A DN is a [`directory::Dn`]. Nobody joins or splits DN strings.
-//! 4. Only [`directory::flavor`] asks which directory server this is; only [`scim::quirks`] asks which identity
-//!    provider.
+//! 4. Only [`directory::flavor`] asks which directory server this is. Nothing asks which identity provider: what
+//!    Entra sends outside the RFCs is read the same from everybody, in [`scim::quirks`] and where `scim` names it.
 //! 5. Absence is concluded only from a complete search.
 //! 6. Secrets are a type that cannot be printed. Passwords never reach the store, a log or a plan.
 //! 7. The pure modules hold no `async`, no clock, no randomness, no environment and no logging.

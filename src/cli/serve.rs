@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +15,7 @@ use crate::http::{self, Allowed, Service};
 use crate::ldap::{self, Directory};
 use crate::scim::Kind;
 use crate::settle::{Bridge, Rules};
-use crate::store::{Store as _, token_hash};
+use crate::store::{self, Store as _, token_hash};
 use crate::telemetry;
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -28,7 +28,12 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let store = Arc::new(open_store(&settings).await?);
-    let _serving = store.take().context("another `scimbridge serve` uses this store")?;
+    let _serving = match store.take() {
+        Err(store::Error::Taken { .. }) => {
+            bail!("another `scimbridge serve` uses the store {}; stop it first", settings.store_url)
+        }
+        taken => taken?,
+    };
     let stopping = CancellationToken::new();
     let rules = Rules { users: settings.users.clone(), groups: settings.groups.clone() };
     store.reindex(&[(Kind::User, &rules.index(Kind::User)), (Kind::Group, &rules.index(Kind::Group))]).await?;

@@ -35,6 +35,7 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
                 bail!("a token needs a name that can be read, such as entra-2026");
             }
             let token = new_token()?;
+            #[expect(clippy::disallowed_methods, reason = "a command is run at a time")]
             let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
             let record = TokenRecord { name: name.clone(), created };
             match store.add_token(&record, &token_hash(&token)).await {

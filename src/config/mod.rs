@@ -74,6 +74,7 @@ fn without_excerpt(message: &str) -> String {
 }
 
 /// A secret from a variable wins over the file, whichever of its two forms each of them uses.
+#[expect(clippy::disallowed_methods, reason = "this is config")]
 fn secrets_from_variables_win(raw: &mut raw::Raw) {
     let is_set = |name: &str| std::env::var_os(format!("{PREFIX}__{name}")).is_some();
     let settle = |name: &str, text: &mut Option<String>, file: &mut Option<String>| match (

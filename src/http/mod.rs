@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -101,7 +101,9 @@ fn router(service: Arc<Service>) -> Router {
         .route("/ResourceTypes", get(discovery::resource_types))
         .route("/ResourceTypes/{id}", get(discovery::resource_type))
         .route("/Schemas", get(discovery::schemas))
-        .route("/Schemas/{id}", get(discovery::schema));
+        .route("/Schemas/{id}", get(discovery::schema))
+        .route("/", get(resource::search_everything))
+        .route("/.search", post(resource::search_everything_by_post));
     for kind in service.kinds() {
         scim = scim.merge(resource::routes(kind));
     }
@@ -139,6 +141,7 @@ async fn refuse_when_stopping(State(service): State<Arc<Service>>, request: Requ
 }
 
 /// One line per request: no query, which holds names, and no header, which holds the token.
+#[expect(clippy::disallowed_methods, reason = "an id and a duration for the log")]
 async fn log_request(request: Request, next: Next) -> Response {
     let id = uuid::Uuid::new_v4().simple().to_string();
     let span = tracing::info_span!("request", request.id = %id);

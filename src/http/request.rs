@@ -54,32 +54,64 @@ pub(super) struct Query {
 
 impl Query {
     /// Decodes the query string once, as form data: `+` is a space.
-    pub(super) fn read(uri: &Uri) -> Query {
+    ///
+    /// # Errors
+    /// `invalidFilter` when the filter is not UTF-8.
+    pub(super) fn read(uri: &Uri) -> Result<Query, scim::Error> {
         let mut query = Query::default();
-        for (key, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-            let field = match key.to_ascii_lowercase().as_str() {
-                "filter" => &mut query.filter,
-                "startindex" => &mut query.start_index,
-                "count" => &mut query.count,
-                "attributes" => &mut query.attributes,
-                "excludedattributes" => &mut query.excluded_attributes,
-                _ => continue,
-            };
-            *field = Some(value.into_owned());
+        let sent = uri.query().unwrap_or_default();
+        for (key, value) in url::form_urlencoded::parse(sent.as_bytes()) {
+            if let Some(field) = query.field(&key) {
+                *field = Some(value.into_owned());
+            }
         }
-        query
+        // What is not UTF-8 decodes to this character; to look for it would find nobody.
+        let lost = query.filter.as_ref().is_some_and(|filter| filter.contains('\u{fffd}'));
+        if lost && !sent.to_ascii_lowercase().contains("%ef%bf%bd") {
+            return Err(scim::Error::new(ScimType::InvalidFilter, "the filter is not UTF-8"));
+        }
+        Ok(query)
     }
 
-    /// The filter, if it was sent as text.
-    pub(super) fn filter(&self, uri: &Uri) -> Result<Option<&str>, scim::Error> {
-        let sent = uri.query().unwrap_or_default().to_ascii_lowercase();
-        match self.filter.as_deref() {
-            // What is not UTF-8 decodes to this character; to look for it would find nobody.
-            Some(filter) if filter.contains('\u{fffd}') && !sent.contains("%ef%bf%bd") => {
-                Err(scim::Error::new(ScimType::InvalidFilter, "the filter is not UTF-8"))
-            }
-            filter => Ok(filter),
+    /// The same from the body of a SearchRequest.
+    ///
+    /// # Errors
+    /// `invalidSyntax` when the body is not an object, or a member is not what it should be.
+    pub(super) fn from_body(body: &Value) -> Result<Query, scim::Error> {
+        let wrong = |detail: String| scim::Error::new(ScimType::InvalidSyntax, detail);
+        let members = body.as_object().ok_or_else(|| wrong("the body is not a JSON object".to_owned()))?;
+        let mut query = Query::default();
+        for (key, value) in members {
+            let Some(field) = query.field(key) else {
+                continue;
+            };
+            *field = match value {
+                Value::Null => None,
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                Value::Array(names) if names.iter().all(Value::is_string) => {
+                    let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+                    Some(names.join(","))
+                }
+                _ => return Err(wrong(format!("{key} cannot be {value}"))),
+            };
         }
+        Ok(query)
+    }
+
+    fn field(&mut self, key: &str) -> Option<&mut Option<String>> {
+        match key.to_ascii_lowercase().as_str() {
+            "filter" => Some(&mut self.filter),
+            "startindex" => Some(&mut self.start_index),
+            "count" => Some(&mut self.count),
+            "attributes" => Some(&mut self.attributes),
+            "excludedattributes" => Some(&mut self.excluded_attributes),
+            _ => None,
+        }
+    }
+
+    pub(super) fn filter(&self) -> Option<&str> {
+        self.filter.as_deref()
     }
 
     pub(super) fn paging(&self) -> Result<Paging, scim::Error> {

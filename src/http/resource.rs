@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use serde_json::Value;
 use tracing::Instrument;
 
@@ -39,13 +39,18 @@ pub(super) fn routes(kind: Kind) -> Router<Arc<Service>> {
                 patch(kind, service.0, ResourceId(id.0), request)
             })
             .delete(move |service: Shared, id: Segment| delete(kind, service.0, ResourceId(id.0)));
+    let searched: MethodRouter<Arc<Service>> =
+        post(move |service: Shared, request: Request| search_by_post(vec![kind], service.0, request));
     let endpoint = kind.endpoint();
-    Router::new().route(&format!("/{endpoint}"), collection).route(&format!("/{endpoint}/{{id}}"), single)
+    Router::new()
+        .route(&format!("/{endpoint}/.search"), searched)
+        .route(&format!("/{endpoint}"), collection)
+        .route(&format!("/{endpoint}/{{id}}"), single)
 }
 
 async fn create(kind: Kind, service: Arc<Service>, request: Request) -> Result<Response, Failure> {
     permit(&service, kind, Action::Create)?;
-    let (query, body) = take(request);
+    let (query, body) = take(request)?;
     let draft = Draft::read(kind, &request::json(body).await?)?;
     let bridge = service.clone();
     let created = to_its_end(&service, async move { Ok(bridge.bridge.create(kind, draft).await?) }).await?;
@@ -55,7 +60,7 @@ async fn create(kind: Kind, service: Arc<Service>, request: Request) -> Result<R
 }
 
 async fn read(kind: Kind, service: Arc<Service>, id: ResourceId, uri: Uri) -> Result<Scim, Failure> {
-    let projection = Query::read(&uri).projection(kind)?;
+    let projection = Query::read(&uri)?.projection(kind)?;
     let Some(resource) = service.store.get(kind, &id).await? else {
         return Err(Failure::NoSuchResource(kind, id));
     };
@@ -64,7 +69,7 @@ async fn read(kind: Kind, service: Arc<Service>, id: ResourceId, uri: Uri) -> Re
 
 async fn replace(kind: Kind, service: Arc<Service>, id: ResourceId, request: Request) -> Result<Scim, Failure> {
     permit(&service, kind, Action::Update)?;
-    let (query, body) = take(request);
+    let (query, body) = take(request)?;
     let projection = query.projection(kind)?;
     let draft = Draft::read(kind, &request::json(body).await?)?;
     let bridge = service.clone();
@@ -74,7 +79,7 @@ async fn replace(kind: Kind, service: Arc<Service>, id: ResourceId, request: Req
 
 async fn patch(kind: Kind, service: Arc<Service>, id: ResourceId, request: Request) -> Result<Response, Failure> {
     permit(&service, kind, Action::Update)?;
-    let (query, body) = take(request);
+    let (query, body) = take(request)?;
     let projection = query.projection(kind)?;
     let patch = Patch::read(kind, &request::json(body).await?)?;
     let bridge = service.clone();
@@ -94,19 +99,51 @@ async fn delete(kind: Kind, service: Arc<Service>, id: ResourceId) -> Result<Sta
 }
 
 async fn search(kind: Kind, service: Arc<Service>, uri: Uri) -> Result<Scim, Failure> {
-    let query = Query::read(&uri);
-    let (paging, projection) = (query.paging()?, query.projection(kind)?);
-    let search = Search::parse(service.bridge.index_of(kind), query.filter(&uri)?)?;
-    let found = if search.is_indexed() {
-        service.store.find(kind, &search.terms, paging.start_index - 1, paging.count).await?
-    } else {
-        scan(&service, kind, &search, paging).await?
-    };
-    let mut shown = Vec::new();
-    for resource in &found.resources {
-        shown.push(show(&service, &projection, resource).await?);
+    list_of(&service, &[kind], &Query::read(&uri)?).await
+}
+
+/// `POST …/.search` (RFC 7644 §3.4.3): the query in a body, for what is too long or too private for a URL.
+async fn search_by_post(kinds: Vec<Kind>, service: Arc<Service>, request: Request) -> Result<Scim, Failure> {
+    let query = Query::from_body(&request::json(request.into_body()).await?)?;
+    list_of(&service, &kinds, &query).await
+}
+
+/// `GET` and `POST /.search` of the base: users first, then groups (RFC 7644 §3.4.2.1).
+pub(super) async fn search_everything(service: Shared, uri: Uri) -> Result<Scim, Failure> {
+    list_of(&service, &service.kinds(), &Query::read(&uri)?).await
+}
+
+/// The same with the query in a body.
+pub(super) async fn search_everything_by_post(service: Shared, request: Request) -> Result<Scim, Failure> {
+    let kinds = service.kinds();
+    search_by_post(kinds, service.0, request).await
+}
+
+async fn list_of(service: &Service, kinds: &[Kind], query: &Query) -> Result<Scim, Failure> {
+    let paging = query.paging()?;
+    // What one kind cannot be asked, none of its resources fulfils; what no kind can be asked is a mistake.
+    let parsed = kinds
+        .iter()
+        .map(|kind| Search::parse(service.bridge.index_of(*kind), query.filter()).map(|search| (*kind, search)));
+    let (searches, refused): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
+    if let (true, Some(Err(error))) = (searches.is_empty(), refused.into_iter().next()) {
+        return Err(error.into());
     }
-    Ok(Scim(list::response(found.total, paging, shown)))
+    let (mut total, mut shown) = (0, Vec::new());
+    for (kind, search) in searches.into_iter().flatten() {
+        let projection = query.projection(kind)?;
+        let rest = paging.after(total, shown.len());
+        let found = if search.is_indexed() {
+            service.store.find(kind, &search.terms, rest.start_index - 1, rest.count).await?
+        } else {
+            scan(service, kind, &search, rest).await?
+        };
+        total += found.total;
+        for resource in &found.resources {
+            shown.push(show(service, &projection, resource).await?);
+        }
+    }
+    Ok(Scim(list::response(total, paging, shown)))
 }
 
 /// Looks at every resource that the terms leave, a page at a time, and keeps those of the page asked for.
@@ -138,8 +175,8 @@ async fn show(service: &Service, projection: &Projection, resource: &Resource) -
     Ok(projection.apply(resource.representation(&service.base_url, members.as_deref())))
 }
 
-fn take(request: Request) -> (Query, Body) {
-    (Query::read(request.uri()), request.into_body())
+fn take(request: Request) -> Result<(Query, Body), Failure> {
+    Ok((Query::read(request.uri())?, request.into_body()))
 }
 
 /// Carries a write to its end even when the client hangs up in the middle.

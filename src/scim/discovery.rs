@@ -80,16 +80,24 @@ pub fn schemas(base_url: &str, kinds: &[Kind]) -> Vec<Value> {
 
 /// Leaves out what is not kept, and tells how group names compare.
 fn say_what_is_kept(schema: &mut Value) {
-    let is_group = schema.get("id").and_then(Value::as_str) == Some(Kind::Group.schema());
+    let id = schema.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    // What a resource cannot be without, so that clients do not try to take it away.
+    let required = [(Kind::User.schema(), "active"), (Kind::Group.schema(), "displayName")];
     let Some(attributes) = schema.get_mut("attributes").and_then(Value::as_array_mut) else {
         return;
     };
     let name_of = |attribute: &Value| attribute.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     attributes.retain(|attribute| !["password", "groups"].contains(&name_of(attribute).as_str()));
-    for attribute in attributes.iter_mut().filter(|attribute| is_group && name_of(attribute) == "displayName") {
-        if let Some(attribute) = attribute.as_object_mut() {
-            attribute.insert("caseExact".to_owned(), json!(true));
+    for attribute in attributes.iter_mut() {
+        let name = name_of(attribute);
+        let Some(attribute) = attribute.as_object_mut() else {
+            continue;
+        };
+        if required.contains(&(id.as_str(), name.as_str())) {
             attribute.insert("required".to_owned(), json!(true));
+        }
+        if id == Kind::Group.schema() && name == "displayName" {
+            attribute.insert("caseExact".to_owned(), json!(true));
         }
     }
 }

@@ -41,6 +41,13 @@ impl Paging {
         let count = number("count", count, 0, DEFAULT_COUNT)?.min(MAX_COUNT);
         Ok(Paging { start_index: number("startIndex", start_index, 1, 1)?, count })
     }
+
+    /// The same page of what comes after `before` results, of which `shown` are on the page already.
+    pub fn after(self, before: u64, shown: usize) -> Paging {
+        let before = u32::try_from(before).unwrap_or(u32::MAX);
+        let shown = u32::try_from(shown).unwrap_or(u32::MAX);
+        Paging { start_index: self.start_index.saturating_sub(before).max(1), count: self.count.saturating_sub(shown) }
+    }
 }
 
 /// A ListResponse. A query is always answered by one, also for no hits.
@@ -228,5 +235,7 @@ mod tests {
         assert_eq!(read(Some("-3"), Some("-1")), Paging { start_index: 1, count: 0 });
         assert_eq!(read(Some("6"), Some("5000")), Paging { start_index: 6, count: MAX_COUNT });
         assert!(Paging::read(Some("one"), None).is_err());
+        assert_eq!(read(Some("3"), Some("5")).after(4, 2), Paging { start_index: 1, count: 3 });
+        assert_eq!(read(Some("9"), Some("5")).after(4, 0), Paging { start_index: 5, count: 5 });
     }
 }

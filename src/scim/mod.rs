@@ -1,7 +1,8 @@
 //! The SCIM language: resources, paths, PATCH, filters, lists and discovery (RFC 7643, RFC 7644).
 //!
-//! Not a server: nothing here knows of HTTP, the store or the directory. Invariant: what one
-//! identity provider does outside the RFCs is named in [`quirks`] and nowhere else.
+//! Not a server: nothing here knows of HTTP, the store or the directory. What Entra does outside the RFCs is read in
+//! [`quirks`] where a form can be turned into the RFC's own, and said in a comment where it changes what an
+//! operation means ([`patch`]).
 
 pub mod discovery;
 pub mod error;

@@ -1,7 +1,7 @@
-//! What Microsoft Entra ID sends outside the RFCs, and how it is read. The only place that asks
-//! which identity provider is talking; each tolerance names the form and its fixture.
+//! What Microsoft Entra ID sends outside the RFCs, turned into the RFC's own forms.
 //!
-//! Not a second dialect: every function here turns an odd form into the RFC's own.
+//! Not a second dialect, and no question of who is talking: everybody's odd forms are read alike. The fixtures are
+//! in `tests/fixtures/entra`, one file per form.
 
 use serde_json::{Value, json};
 

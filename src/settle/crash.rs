@@ -15,6 +15,7 @@ pub(super) enum CrashPoint {
 
 /// Dies here if `SCIMBRIDGE_CRASH_AT` names the point.
 #[cfg(debug_assertions)]
+#[expect(clippy::disallowed_methods, reason = "a hook for tests")]
 pub(super) fn crash_point(point: CrashPoint) {
     let name = match point {
         CrashPoint::Intent => "intent",

@@ -255,6 +255,7 @@ fn refuse_unknown(unknown: Vec<&ResourceId>, how: &str) -> Result<(), Error> {
 }
 
 /// The present time in UTC, RFC 3339.
+#[expect(clippy::disallowed_methods, reason = "here is the clock")]
 fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

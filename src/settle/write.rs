@@ -33,6 +33,7 @@ impl Bridge {
             Kind::User => self.repeated_user(&draft.document, &name).await?,
             Kind::Group => self.repeated_group(&draft.document).await?,
         };
+        #[expect(clippy::disallowed_methods, reason = "here ids are made")]
         let id = repeated.unwrap_or_else(|| ResourceId(uuid::Uuid::new_v4().to_string()));
         let _resource = self.locks.key(id.as_str()).await?;
         let state = self.store.state(&id).await?;
@@ -178,7 +179,8 @@ impl Bridge {
             Err(error) => error,
         };
         let creation = self.store.state(id).await?.is_some_and(|state| state.settled.is_none());
-        if !error.gives_up() && !(creation && error.gives_up_creation()) {
+        let given_up = if creation { error.gives_up_creation() } else { error.gives_up() };
+        if !given_up {
             self.wake.notify_one();
             return Err(error);
         }

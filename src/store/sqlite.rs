@@ -3,6 +3,9 @@
 //! One connection writes, a few read beside it (write-ahead log). Every commit is synced to disk: an
 //! intent must be durable before the directory is touched.
 
+mod parts;
+mod row;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -12,6 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
+
+use parts::{claim, delete_rows, write_lookups};
+use row::{Row, document_text, member_state, state_text};
 
 use super::{Error, Found, Intent, Known, MemberState, Settled, State, Store, TokenRecord, Wanted};
 use crate::directory::{Anchor, Dn, Link};
@@ -134,102 +140,6 @@ fn failure_or_taken(attempt: &'static str, what: &str) -> impl Fn(sqlx::Error) -
 
 async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), Error> {
     transaction.commit().await.map_err(failure("commit a write"))
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    kind: String,
-    document: Option<String>,
-    version: i64,
-    created: String,
-    modified: String,
-    anchor: Option<String>,
-    dn: Option<String>,
-    previous_dn: Option<String>,
-    intent: Option<String>,
-    intent_document: Option<String>,
-    answered: i64,
-    may_be_locked: i64,
-}
-
-impl Row {
-    fn damaged(&self, what: &'static str) -> Error {
-        Error::Damaged { what, id: self.id.clone() }
-    }
-
-    fn kind(&self) -> Result<Kind, Error> {
-        Kind::named(&self.kind).ok_or_else(|| self.damaged("kind"))
-    }
-
-    fn parse_document(&self, text: &str) -> Result<Document, Error> {
-        serde_json::from_str(text).map_err(|_| self.damaged("document"))
-    }
-
-    fn parse_dn(&self, text: &str) -> Result<Dn, Error> {
-        text.parse().map_err(|_| self.damaged("dn"))
-    }
-
-    fn resource(&self) -> Result<Option<Resource>, Error> {
-        let Some(document) = &self.document else {
-            return Ok(None);
-        };
-        Ok(Some(Resource {
-            id: ResourceId(self.id.clone()),
-            kind: self.kind()?,
-            document: self.parse_document(document)?,
-            version: self.version,
-            created: self.created.clone(),
-            modified: self.modified.clone(),
-        }))
-    }
-
-    fn state(&self) -> Result<State, Error> {
-        let link = match (&self.anchor, &self.dn) {
-            (Some(anchor), Some(dn)) => Some(Link {
-                anchor: Anchor(anchor.clone()),
-                dn: self.parse_dn(dn)?,
-                previous_dn: self.previous_dn.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
-            }),
-            _ => None,
-        };
-        let intent = match (self.intent.as_deref(), &self.intent_document) {
-            (None, _) => None,
-            (Some("put"), Some(document)) => Some(Intent::Put(self.parse_document(document)?)),
-            (Some("delete"), _) => Some(Intent::Delete),
-            _ => return Err(self.damaged("intent")),
-        };
-        Ok(State {
-            id: ResourceId(self.id.clone()),
-            kind: self.kind()?,
-            settled: self.resource()?,
-            link,
-            intent,
-            answered: self.answered != 0,
-            may_be_locked: self.may_be_locked != 0,
-        })
-    }
-}
-
-const MEMBER_STATES: [(MemberState, &str); 5] = [
-    (MemberState::Settled, "settled"),
-    (MemberState::Renewing, "renewing"),
-    (MemberState::Joining, "joining"),
-    (MemberState::Leaving, "leaving"),
-    (MemberState::Stripped, "stripped"),
-];
-
-fn state_text(state: MemberState) -> &'static str {
-    MEMBER_STATES.iter().find(|(known, _)| *known == state).map(|(_, text)| *text).unwrap_or_default()
-}
-
-fn member_state(group: &ResourceId, text: &str) -> Result<MemberState, Error> {
-    let known = MEMBER_STATES.iter().find(|(_, known)| *known == text);
-    known.map(|(state, _)| *state).ok_or_else(|| Error::Damaged { what: "member state", id: group.0.clone() })
-}
-
-fn document_text(document: &Document) -> String {
-    serde_json::Value::Object(document.clone()).to_string()
 }
 
 #[async_trait]
@@ -634,58 +544,4 @@ impl Store for SqliteStore {
             .await
             .map_err(failure("look a token up"))
     }
-}
-
-async fn claim(connection: &mut SqliteConnection, id: &ResourceId, name: &str) -> Result<(), Error> {
-    // A claim that is its owner's already changes nothing; another's matches no row.
-    let done = sqlx::query(
-        "INSERT INTO name_claim (name, resource_id) VALUES ($1, $2)
-         ON CONFLICT (name) DO UPDATE SET resource_id = excluded.resource_id
-         WHERE name_claim.resource_id = excluded.resource_id",
-    )
-    .bind(name)
-    .bind(id.as_str())
-    .execute(connection)
-    .await
-    .map_err(failure("claim a name"))?;
-    if done.rows_affected() == 0 {
-        return Err(Error::Taken { what: format!("the userName {name:?}") });
-    }
-    Ok(())
-}
-
-async fn write_lookups(
-    connection: &mut SqliteConnection,
-    kind: Kind,
-    id: &ResourceId,
-    entries: &[IndexEntry],
-) -> Result<(), Error> {
-    let attempt = "write lookups";
-    sqlx::query("DELETE FROM lookup WHERE resource_id = $1")
-        .bind(id.as_str())
-        .execute(&mut *connection)
-        .await
-        .map_err(failure(attempt))?;
-    for chunk in entries.chunks(CHUNK / 2) {
-        let mut query: QueryBuilder<Sqlite> =
-            QueryBuilder::new("INSERT INTO lookup (kind, attribute, value, resource_id) ");
-        query.push_values(chunk, |mut row, entry| {
-            row.push_bind(kind.as_str()).push_bind(&entry.key).push_bind(&entry.value).push_bind(id.as_str());
-        });
-        query.build().execute(&mut *connection).await.map_err(failure(attempt))?;
-    }
-    Ok(())
-}
-
-async fn delete_rows(connection: &mut SqliteConnection, id: &ResourceId) -> Result<(), Error> {
-    for statement in [
-        "DELETE FROM lookup WHERE resource_id = $1",
-        "DELETE FROM name_claim WHERE resource_id = $1",
-        "DELETE FROM member WHERE group_id = $1 OR member_id = $1",
-        "DELETE FROM resource WHERE id = $1",
-    ] {
-        let done = sqlx::query(statement).bind(id.as_str()).execute(&mut *connection).await;
-        done.map_err(failure("remove a resource"))?;
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! order. What Entra sends is in `tests/fixtures/entra`, one file per form.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,0 +1,101 @@
+//! A resource's row, and what its columns mean.
+
+use super::super::{Error, Intent, MemberState, State};
+use crate::directory::{Anchor, Dn, Link};
+use crate::scim::{Document, Kind, Resource, ResourceId};
+
+#[derive(sqlx::FromRow)]
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) document: Option<String>,
+    pub(super) version: i64,
+    pub(super) created: String,
+    pub(super) modified: String,
+    pub(super) anchor: Option<String>,
+    pub(super) dn: Option<String>,
+    pub(super) previous_dn: Option<String>,
+    pub(super) intent: Option<String>,
+    pub(super) intent_document: Option<String>,
+    pub(super) answered: i64,
+    pub(super) may_be_locked: i64,
+}
+
+impl Row {
+    pub(super) fn damaged(&self, what: &'static str) -> Error {
+        Error::Damaged { what, id: self.id.clone() }
+    }
+
+    pub(super) fn kind(&self) -> Result<Kind, Error> {
+        Kind::named(&self.kind).ok_or_else(|| self.damaged("kind"))
+    }
+
+    fn parse_document(&self, text: &str) -> Result<Document, Error> {
+        serde_json::from_str(text).map_err(|_| self.damaged("document"))
+    }
+
+    fn parse_dn(&self, text: &str) -> Result<Dn, Error> {
+        text.parse().map_err(|_| self.damaged("dn"))
+    }
+
+    pub(super) fn resource(&self) -> Result<Option<Resource>, Error> {
+        let Some(document) = &self.document else {
+            return Ok(None);
+        };
+        Ok(Some(Resource {
+            id: ResourceId(self.id.clone()),
+            kind: self.kind()?,
+            document: self.parse_document(document)?,
+            version: self.version,
+            created: self.created.clone(),
+            modified: self.modified.clone(),
+        }))
+    }
+
+    pub(super) fn state(&self) -> Result<State, Error> {
+        let link = match (&self.anchor, &self.dn) {
+            (Some(anchor), Some(dn)) => Some(Link {
+                anchor: Anchor(anchor.clone()),
+                dn: self.parse_dn(dn)?,
+                previous_dn: self.previous_dn.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
+            }),
+            _ => None,
+        };
+        let intent = match (self.intent.as_deref(), &self.intent_document) {
+            (None, _) => None,
+            (Some("put"), Some(document)) => Some(Intent::Put(self.parse_document(document)?)),
+            (Some("delete"), _) => Some(Intent::Delete),
+            _ => return Err(self.damaged("intent")),
+        };
+        Ok(State {
+            id: ResourceId(self.id.clone()),
+            kind: self.kind()?,
+            settled: self.resource()?,
+            link,
+            intent,
+            answered: self.answered != 0,
+            may_be_locked: self.may_be_locked != 0,
+        })
+    }
+}
+
+const MEMBER_STATES: [(MemberState, &str); 5] = [
+    (MemberState::Settled, "settled"),
+    (MemberState::Renewing, "renewing"),
+    (MemberState::Joining, "joining"),
+    (MemberState::Leaving, "leaving"),
+    (MemberState::Stripped, "stripped"),
+];
+
+pub(super) fn state_text(state: MemberState) -> &'static str {
+    MEMBER_STATES.iter().find(|(known, _)| *known == state).map(|(_, text)| *text).unwrap_or_default()
+}
+
+pub(super) fn member_state(group: &ResourceId, text: &str) -> Result<MemberState, Error> {
+    let known = MEMBER_STATES.iter().find(|(_, known)| *known == text);
+    known.map(|(state, _)| *state).ok_or_else(|| Error::Damaged { what: "member state", id: group.0.clone() })
+}
+
+pub(super) fn document_text(document: &Document) -> String {
+    serde_json::Value::Object(document.clone()).to_string()
+}
