@@ -1,11 +1,13 @@
 //! `scimbridge serve`: puts the parts together and runs until told to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -87,18 +89,22 @@ fn allowed(actions: Actions) -> Allowed {
     Allowed { create: actions.create, update: actions.update, delete: actions.delete }
 }
 
-/// The first signal stops the service in order, a second one at once.
+/// The first signal stops the service in order, one that comes later at once. Supervisors send a signal twice in a
+/// breath, to the process and to its group: that is one.
 fn stop_on_signals(stopping: CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     tokio::spawn(async move {
+        let mut first: Option<Instant> = None;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if stopping.is_cancelled() {
-                std::process::exit(1);
+            match first {
+                Some(first) if first.elapsed() > Duration::from_secs(1) => std::process::exit(1),
+                Some(_) => continue,
+                None => first = Some(Instant::now()),
             }
             tracing::info!("stopping: what is under way is finished");
             stopping.cancel();

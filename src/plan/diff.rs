@@ -28,14 +28,18 @@ pub fn diff(desired: &DesiredEntry, observed: Option<&Entry>, schema: &Schema) -
     }
     let modifications: Vec<Modification> =
         desired.attributes.iter().flat_map(|(name, wanted)| modifications(name, wanted, &present, schema)).collect();
-    if !modifications.is_empty() {
-        let lock = AttributeName::of(LOCK_ATTRIBUTE);
-        let locks = modifications.iter().any(|change| change.attribute == lock && change.action == Action::Add);
-        let reason = if locks { Reason::Disabled } else { Reason::Differs };
-        // Under the old name, before the rename: a value that the directory refuses then leaves nothing half
-        // done, and a user who must not log in is locked first of all.
-        let change = Change::Modify { dn: observed.dn.clone(), modifications, tolerance: Tolerance::Exact };
-        plan.push(change, reason);
+    // A lock goes alone and first: whatever else is refused, a user who must not log in does not.
+    let is_lock = |change: &Modification| change.attribute == AttributeName::of(LOCK_ATTRIBUTE);
+    let (lock, others): (Vec<Modification>, Vec<Modification>) = modifications.into_iter().partition(is_lock);
+    let (locking, unlocking) =
+        if lock.iter().any(|change| change.action == Action::Add) { (lock, Vec::new()) } else { (Vec::new(), lock) };
+    let others = others.into_iter().chain(unlocking).collect();
+    for (modifications, reason) in [(locking, Reason::Disabled), (others, Reason::Differs)] {
+        if !modifications.is_empty() {
+            // Under the old name, before the rename: a value that the directory refuses leaves nothing half done.
+            let change = Change::Modify { dn: observed.dn.clone(), modifications, tolerance: Tolerance::Exact };
+            plan.push(change, reason);
+        }
     }
     if let Some(new_rdn) = new_rdn {
         plan.push(Change::Rename { dn: observed.dn.clone(), new_rdn }, Reason::Renamed);

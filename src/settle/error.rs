@@ -142,6 +142,17 @@ impl Error {
         }
     }
 
+    /// Whether the same write may succeed later with nobody's help.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Error::Directory(error) => error.fault() == ldap::Fault::Passing,
+            Error::Store(error) => matches!(error, store::Error::Access { .. }),
+            Error::Unfinished(cause) => cause.is_passing(),
+            Error::Busy | Error::Stopping | Error::Waiting(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether there is no use in trying another resource now.
     pub(super) fn is_outage(&self) -> bool {
         match self {

@@ -66,6 +66,9 @@ impl Bridge {
         let members_changed = self.settle_members(rules, &state.id, &home).await?;
         let mut link = home.link;
         if let Some(left) = before.as_ref().filter(|left| left.anchor != link.anchor) {
+            // Groups that have this one as a member are to list its present entry.
+            self.store.renew_memberships(&state.id).await?;
+            self.wake.notify_one();
             self.leave_entry(rules, &state.id, left, Some(&link.dn)).await?;
         }
         if let Some(old) = &link.previous_dn {
@@ -233,7 +236,7 @@ impl Bridge {
     ) -> Result<DesiredAttribute, Error> {
         let wanted: BTreeSet<ResourceId> = self.store.wanted_members(id).await?.into_iter().collect();
         let known = self.store.known(&wanted).await?;
-        let mut values: Vec<Value> = known.values().map(|known| Value::from(&known.dn)).collect();
+        let mut values: Vec<Value> = known.values().map(|known| Value::from(&known.link.dn)).collect();
         if values.is_empty() && profile.schema.demands(&rules.object_classes, &rules.member) {
             values.push(Value::from(&rules.placeholder));
         }
@@ -262,7 +265,7 @@ impl Bridge {
         if home.arrival == Arrival::Created {
             // They were created with the entry; only names that changed meanwhile are left to see to.
             let known = self.store.known(&roster.joining).await?;
-            let names = known.into_iter().map(|(id, known)| (id, known.dn)).collect();
+            let names = known.into_iter().map(|(id, known)| (id, known.link.dn)).collect();
             self.follow_names(rules, &home.link.dn, &roster, names).await?;
             return Ok(true);
         }

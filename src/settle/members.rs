@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ATTEMPTS, Bridge, Error, link_at, refuse_unknown};
-use crate::directory::{Anchor, AttributeName, Dn, Link, Value};
+use crate::directory::{Anchor, AttributeName, Dn, Value};
 use crate::mapping::GroupRules;
 use crate::plan::{MemberDelta, Placeholder, member_changes};
 use crate::scim::{Kind, MemberChange, ResourceId};
@@ -104,10 +104,13 @@ impl Bridge {
             ids.iter().filter_map(|id| places.get(id)).map(|place| place.now.clone()).collect()
         };
         let mut delta = MemberDelta { joining: dns(&roster.joining), leaving: dns(&roster.leaving) };
-        // A member that somebody renamed by hand may stand in the list under either name.
-        let renamed = roster.leaving.iter().filter_map(|id| places.get(id)).filter(|place| place.now != place.before);
-        delta.leaving.extend(renamed.map(|place| place.before.clone()));
-        delta.joining.extend(self.ask(rules, entry, dns(&roster.renewing), Answer::Absent).await?);
+        // A member that was renamed may stand in the list under an old name still.
+        let leaving = roster.leaving.iter().filter_map(|id| places.get(id));
+        delta.leaving.extend(leaving.flat_map(|place| place.before.iter().filter(|dn| **dn != place.now).cloned()));
+        let renewed = self.ask(rules, entry, dns(&roster.renewing), Answer::Absent).await?;
+        // Who is missing although the store says otherwise may have left the placeholder behind.
+        let before = if renewed.is_empty() { before } else { Before::Empty };
+        delta.joining.extend(renewed);
         delta.leaving.extend(self.ask(rules, entry, dns(&roster.stripped), Answer::Present).await?);
         self.change_members(rules, entry, &delta, before).await?;
         let names = places.into_iter().map(|(id, place)| (id, place.now)).collect();
@@ -166,7 +169,7 @@ impl Bridge {
             let now = self.store.known(&names.keys().cloned().collect()).await?;
             let mut delta = MemberDelta::default();
             for (id, old) in &names {
-                let new = now.get(id).map(|known| &known.dn);
+                let new = now.get(id).map(|known| &known.link.dn);
                 if new != Some(old) {
                     let leaves = roster.leaving.contains(id) || roster.stripped.contains(id);
                     delta.leaving.push(old.clone());
@@ -178,7 +181,7 @@ impl Bridge {
                 return Ok(());
             }
             self.change_members(rules, entry, &delta, Before::Occupied).await?;
-            names = now.into_iter().map(|(id, known)| (id, known.dn)).collect();
+            names = now.into_iter().map(|(id, known)| (id, known.link.dn)).collect();
         }
         Err(Error::Busy)
     }
@@ -200,19 +203,17 @@ impl Bridge {
             (Kind::Group, Some(groups)) => &groups.base_dn,
             _ => &self.rules.users.base_dn,
         };
-        let link = Link { anchor: known.anchor.clone(), dn: known.dn.clone(), previous_dn: None };
-        let unchanged = Place { before: known.dn.clone(), now: known.dn.clone() };
-        let Some(entry) = self.entry_anywhere(&link, base, &[] as &[AttributeName]).await? else {
+        let link = &known.link;
+        let before: Vec<Dn> = std::iter::once(&link.dn).chain(&link.previous_dn).cloned().collect();
+        let Some(entry) = self.entry_anywhere(link, base, &[] as &[AttributeName]).await? else {
             // Deleted by hand: when its resource is next settled it is made anew, under its name.
-            return Ok(unchanged);
+            return Ok(Place { before, now: link.dn.clone() });
         };
-        if entry.dn != known.dn {
-            let state = self.store.state(id).await?;
-            let before = state.and_then(|state| state.link);
-            self.store.link(id, &link_at(known.anchor.clone(), entry.dn.clone(), before.as_ref())).await?;
+        if entry.dn != link.dn {
+            self.store.link(id, &link_at(link.anchor.clone(), entry.dn.clone(), Some(link))).await?;
             self.wake.notify_one();
         }
-        Ok(Place { now: entry.dn, ..unchanged })
+        Ok(Place { before, now: entry.dn })
     }
 
     /// The members of this group that no other group wants which shares the entry.
@@ -240,9 +241,9 @@ impl Bridge {
     }
 }
 
-/// Where a member's entry was known to be and where it is.
+/// Under which names a member's entry was known and where it is.
 struct Place {
-    before: Dn,
+    before: Vec<Dn>,
     now: Dn,
 }
 

@@ -55,7 +55,7 @@ impl Bridge {
         let ids = rules::referenced(&self.rules.users.attributes, document).into_iter().map(ResourceId).collect();
         let known = self.store.known(&ids).await?;
         let staying = known.into_iter().filter(|(_, known)| !known.deleting);
-        Ok(staying.map(|(id, known)| (id.0, known.dn)).collect())
+        Ok(staying.map(|(id, known)| (id.0, known.link.dn)).collect())
     }
 
     /// Makes the entry the desired one and returns where it is.

@@ -76,7 +76,10 @@ impl Bridge {
     pub async fn delete(&self, kind: Kind, id: &ResourceId) -> Result<(), Error> {
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
         let _resource = self.locks.key(id.as_str()).await?;
-        self.visible(kind, id).await?;
+        let state = self.visible(kind, id).await?;
+        if !is_deletion(&state) && self.has_pending(&state).await? {
+            self.settle_earlier(&state).await?;
+        }
         let wanted = Wanted {
             id: id.clone(),
             kind,
@@ -117,12 +120,12 @@ impl Bridge {
     }
 
     /// Makes an earlier change that is still pending, so that the next one stands and falls alone: were both
-    /// one intent, a refusal of the second would drop the first.
+    /// one intent, a refusal of the second would drop the first. One that waits for an operator holds up nothing: the
+    /// next change joins it, and somebody who leaves is locked before anything else of it is tried.
     async fn settle_earlier(&self, state: &State) -> Result<State, Error> {
         match self.settle_or_revert(&state.id, Audience::Nobody).await {
-            Ok(_) => {}
-            Err(error) if error.gives_up() => {}
-            Err(error) => return Err(Error::Waiting(Box::new(error))),
+            Err(error) if error.is_passing() => return Err(Error::Waiting(Box::new(error))),
+            Ok(_) | Err(_) => {}
         }
         self.visible(state.kind, &state.id).await
     }
@@ -135,7 +138,7 @@ impl Bridge {
         after: Patched,
     ) -> Result<Resource, Error> {
         let members = self.member_rows(&state.id, after.members).await?;
-        let changed = after.document != *before;
+        let changed = after.document != *before || state.intent.is_some();
         // A client that says that somebody is active lifts a lock, whoever set it; one that speaks of something
         // else does not.
         let may_be_locked = kind == Kind::User && (after.says_active || !resource::is_active(&after.document));

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use crate::directory::{Anchor, Dn, Link};
+use crate::directory::{Anchor, Link};
 use crate::scim::filter::{Index, IndexEntry, Term};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -156,10 +156,8 @@ pub struct Settled {
 pub struct Known {
     /// Its kind.
     pub kind: Kind,
-    /// Its entry's identity.
-    pub anchor: Anchor,
-    /// Its entry's last known name.
-    pub dn: Dn,
+    /// Its entry.
+    pub link: Link,
     /// Whether it is about to be deleted.
     pub deleting: bool,
 }

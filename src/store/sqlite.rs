@@ -216,22 +216,20 @@ impl Store for SqliteStore {
         let mut known = BTreeMap::new();
         for chunk in ids.chunks(CHUNK) {
             let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
-                "SELECT id, kind, anchor, dn, COALESCE(intent, '') FROM resource
-                 WHERE document IS NOT NULL AND anchor IS NOT NULL AND dn IS NOT NULL AND id IN (",
+                "SELECT * FROM resource WHERE document IS NOT NULL AND anchor IS NOT NULL AND dn IS NOT NULL AND id IN (",
             );
             let mut list = query.separated(", ");
             for id in chunk {
                 list.push_bind(id.as_str());
             }
             query.push(")");
-            let rows: Vec<(String, String, String, String, String)> =
+            let rows: Vec<Row> =
                 query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
-            for (id, kind, anchor, dn, intent) in rows {
-                let damaged = |what| Error::Damaged { what, id: id.clone() };
-                let kind = Kind::named(&kind).ok_or_else(|| damaged("kind"))?;
-                let dn = dn.parse().map_err(|_| damaged("dn"))?;
-                let place = Known { kind, anchor: Anchor(anchor), dn, deleting: intent == "delete" };
-                known.insert(ResourceId(id), place);
+            for row in rows {
+                let deleting = row.intent.as_deref() == Some("delete");
+                if let Some(link) = row.link()? {
+                    known.insert(ResourceId(row.id.clone()), Known { kind: row.kind()?, link, deleting });
+                }
             }
         }
         Ok(known)

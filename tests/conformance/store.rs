@@ -240,10 +240,7 @@ async fn what_is_pending_is_told(store: &dyn Store) {
     assert_eq!(store.pending().await.unwrap(), [id("bob"), id("cyd"), id("staff")]);
     assert!(store.get(Kind::User, &id("bob")).await.unwrap().is_some(), "there until it is gone");
     let known = store.known(&[id("ada"), id("bob"), id("nobody")].into()).await.unwrap();
-    let place = |name, deleting| {
-        let Link { anchor, dn, .. } = link(name);
-        (id(name), Known { kind: Kind::User, anchor, dn, deleting })
-    };
+    let place = |name, deleting| (id(name), Known { kind: Kind::User, link: link(name), deleting });
     assert_eq!(known, [place("ada", false), place("bob", true)].into());
 }
 

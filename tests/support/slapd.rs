@@ -23,6 +23,9 @@ const ADMIN: &str = "cn=admin,dc=example,dc=org";
 /// Not the password of the example: so a log that holds it is easy to find, and the setting is seen to be used.
 pub(crate) const ADMIN_PASSWORD: &str = "Adm1n-of-the-test-directory";
 
+/// Where a test's own lines of the configuration are; see [`Slapd::reconfigure`].
+const OWN_LINES: &str = "own-lines.conf";
+
 /// How a test's directory differs from the one that the project ships.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Flavor {
@@ -81,6 +84,14 @@ impl Slapd {
     /// Starts it again, same port and same data.
     pub(crate) fn start_again(&self) {
         assert!(self.launch(), "slapd does not start again on port {}", self.port);
+    }
+
+    /// Starts it again with these lines in the part of its configuration that is about the database, in the place of
+    /// any that were put there before.
+    pub(crate) fn reconfigure(&self, lines: &str) {
+        self.stop();
+        fs::write(self.folder.path().join(OWN_LINES), lines).expect("a configuration file");
+        self.start_again();
     }
 
     /// Freezes it: connections open, requests are taken in by the kernel, nothing answers.
@@ -263,6 +274,10 @@ fn write_configuration(folder: &Path, flavor: Flavor) {
             text = text.replace(last, &format!("{last}\ninclude {}", schema.display()));
         }
     }
+    let last = "maxsize  1073741824\n";
+    assert!(text.contains(last), "slapd.conf.in has another maxsize than the one that lines are put after here");
+    text = text.replace(last, &format!("{last}include \"{}\"\n", folder.join(OWN_LINES).display()));
+    fs::write(folder.join(OWN_LINES), "").expect("a configuration file");
     fs::create_dir(folder.join("data")).expect("a folder for the data");
     fs::write(folder.join("slapd.conf"), text).expect("slapd.conf");
 }

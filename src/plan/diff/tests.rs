@@ -162,6 +162,16 @@ fn a_rename_keeps_parts_of_the_name_that_are_not_ours() {
 }
 
 #[test]
+fn a_lock_goes_alone_and_first() {
+    let lock = LOCK_ATTRIBUTE;
+    let wanted = desired("ada", &[("mail", Ownership::Owned, &["a@x"]), (lock, Ownership::Owned, &["000001010000Z"])]);
+    let entry = observed("uid=ada,ou=people", &[("uid", &["ada"]), (lock, &["20260101000000Z"])]);
+    let plan = diff(&wanted, Some(&entry), &schema());
+    let reasons: Vec<Reason> = plan.steps.iter().map(|step| step.reason).collect();
+    assert_eq!(reasons, [Reason::Disabled, Reason::Differs]);
+}
+
+#[test]
 fn a_value_that_names_the_entry_stays() {
     let entry = observed("cn=Ada by hand,ou=people", &[("uid", &["ada"]), ("cn", &["Ada by hand", "Countess"])]);
     let wanted = desired("ada", &[("uid", Ownership::Owned, &["ada"]), ("cn", Ownership::Owned, &["Ada Byron"])]);

@@ -52,15 +52,19 @@ impl Row {
         }))
     }
 
-    pub(super) fn state(&self) -> Result<State, Error> {
-        let link = match (&self.anchor, &self.dn) {
-            (Some(anchor), Some(dn)) => Some(Link {
-                anchor: Anchor(anchor.clone()),
-                dn: self.parse_dn(dn)?,
-                previous_dn: self.previous_dn.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
-            }),
-            _ => None,
+    pub(super) fn link(&self) -> Result<Option<Link>, Error> {
+        let (Some(anchor), Some(dn)) = (&self.anchor, &self.dn) else {
+            return Ok(None);
         };
+        Ok(Some(Link {
+            anchor: Anchor(anchor.clone()),
+            dn: self.parse_dn(dn)?,
+            previous_dn: self.previous_dn.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
+        }))
+    }
+
+    pub(super) fn state(&self) -> Result<State, Error> {
+        let link = self.link()?;
         let intent = match (self.intent.as_deref(), &self.intent_document) {
             (None, _) => None,
             (Some("put"), Some(document)) => Some(Intent::Put(self.parse_document(document)?)),
