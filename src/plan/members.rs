@@ -3,9 +3,9 @@
 use super::{Plan, Reason};
 use crate::directory::{Action, AttributeName, Change, Dn, Modification, Tolerance, Value};
 
-/// How many values one modify carries at most; a server's limit on the size of a request is
-/// megabytes, and a DN some hundred bytes.
-const VALUES_PER_CHANGE: usize = 5_000;
+/// How many values one change carries at most. OpenLDAP's `memberof` overlay writes every member's entry within the
+/// operation, some two thousand a second, and an operation must end well within the timeout.
+pub const VALUES_PER_CHANGE: usize = 1_000;
 
 /// Who joins and who leaves.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,7 +111,7 @@ mod tests {
         check(2, 1, Placeholder::Untouched, &[&[(Add, 2), (Delete, 1)]]);
         check(1, 0, Placeholder::Out, &[&[(Add, 1), (Delete, 1)]]);
         check(0, 1, Placeholder::In, &[&[(Delete, 1), (Add, 1)]]);
-        check(12_000, 0, Placeholder::Out, &[&[(Add, 5_000), (Delete, 1)], &[(Add, 5_000)], &[(Add, 2_000)]]);
-        check(0, 6_000, Placeholder::In, &[&[(Delete, 5_000)], &[(Delete, 1_000), (Add, 1)]]);
+        check(2_500, 0, Placeholder::Out, &[&[(Add, 1_000), (Delete, 1)], &[(Add, 1_000)], &[(Add, 500)]]);
+        check(0, 1_500, Placeholder::In, &[&[(Delete, 1_000)], &[(Delete, 500), (Add, 1)]]);
     }
 }

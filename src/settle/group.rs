@@ -12,7 +12,7 @@ use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_poi
 use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Ownership, Value};
 use crate::ldap::{Depth, Fault, Filter, Profile};
 use crate::mapping::{GroupRules, group};
-use crate::plan::diff;
+use crate::plan::{VALUES_PER_CHANGE, diff};
 use crate::scim::ResourceId;
 use crate::store::{MemberState, Settled, State};
 
@@ -27,7 +27,7 @@ struct Home {
 enum Arrival {
     /// It had it before.
     Stayed,
-    /// It was created, members and all.
+    /// It was created, with all members, or with as many as one change carries.
     Created,
     /// It was there: made by hand, or another group's of that name. The entry that it had before, if
     /// any, is left.
@@ -236,7 +236,8 @@ impl Bridge {
     ) -> Result<DesiredAttribute, Error> {
         let wanted: BTreeSet<ResourceId> = self.store.wanted_members(id).await?.into_iter().collect();
         let known = self.store.known(&wanted).await?;
-        let mut values: Vec<Value> = known.values().map(|known| Value::from(&known.link.dn)).collect();
+        let first = known.values().take(VALUES_PER_CHANGE);
+        let mut values: Vec<Value> = first.map(|known| Value::from(&known.link.dn)).collect();
         if values.is_empty() && profile.schema.demands(&rules.object_classes, &rules.member) {
             values.push(Value::from(&rules.placeholder));
         }
@@ -262,7 +263,7 @@ impl Bridge {
             roster.joining = self.store.wanted_members(id).await?.into_iter().collect();
             roster.renewing.clear();
         }
-        if home.arrival == Arrival::Created {
+        if home.arrival == Arrival::Created && roster.joining.len() <= VALUES_PER_CHANGE {
             // They were created with the entry; only names that changed meanwhile are left to see to.
             let known = self.store.known(&roster.joining).await?;
             let names = known.into_iter().map(|(id, known)| (id, known.link.dn)).collect();

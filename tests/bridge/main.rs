@@ -32,5 +32,6 @@ mod peer;
 mod query;
 mod tidy;
 mod tolerance;
+mod transport;
 mod twins;
 mod users;

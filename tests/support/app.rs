@@ -56,8 +56,12 @@ impl TestApp {
     }
 
     pub(crate) fn start_with(flavor: Flavor, settings: Settings) -> Self {
-        let slapd = Slapd::start(flavor);
-        let workplace = Workplace::new(&settings, &slapd.url());
+        Self::start_before(Slapd::start(flavor), &settings)
+    }
+
+    /// The program in front of a directory that is there already.
+    pub(crate) fn start_before(slapd: Slapd, settings: &Settings) -> Self {
+        let workplace = Workplace::new(settings, &slapd.url());
         let token = workplace.create_token("entra");
         let app = Self { slapd, workplace, token, server: Mutex::new(None), names: Mutex::new(BTreeMap::new()) };
         app.launch(None);

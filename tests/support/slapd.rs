@@ -40,6 +40,7 @@ pub(crate) enum Flavor {
 pub(crate) struct Slapd {
     folder: TempDir,
     port: u16,
+    tls_port: Mutex<Option<u16>>,
     process: Mutex<Option<Child>>,
 }
 
@@ -61,7 +62,7 @@ impl Slapd {
             .output()
             .expect("slapadd runs");
         assert!(loaded.status.success(), "slapadd: {}", String::from_utf8_lossy(&loaded.stderr));
-        let mut slapd = Self { folder, port: free_port(), process: Mutex::new(None) };
+        let mut slapd = Self { folder, port: free_port(), tls_port: Mutex::new(None), process: Mutex::new(None) };
         while !slapd.launch() {
             // Somebody took the port in between.
             slapd.port = free_port();
@@ -71,6 +72,27 @@ impl Slapd {
 
     pub(crate) fn url(&self) -> String {
         format!("ldap://127.0.0.1:{}", self.port)
+    }
+
+    /// The same directory by its socket.
+    pub(crate) fn socket_url(&self) -> String {
+        let path = self.folder.path().join("ldapi").display().to_string();
+        format!("ldapi://{}", path.replace('/', "%2F"))
+    }
+
+    /// Starts it again so that it offers TLS too, as `lines` of its configuration say. Returns its ldaps:// URL.
+    pub(crate) fn listen_with_tls(&self, lines: &str) -> String {
+        self.stop();
+        let port = free_port();
+        *self.tls_port.lock().unwrap() = Some(port);
+        fs::write(self.folder.path().join(OWN_LINES), lines).expect("a configuration file");
+        self.start_again();
+        format!("ldaps://127.0.0.1:{port}")
+    }
+
+    fn listens_on(&self) -> String {
+        let tls = self.tls_port.lock().unwrap().map(|port| format!(" ldaps://127.0.0.1:{port}/"));
+        format!("{}/ {}{}", self.url(), self.socket_url(), tls.unwrap_or_default())
     }
 
     /// Stops it as an administrator would: the port is closed, the data stays.
@@ -204,7 +226,7 @@ impl Slapd {
         let child = Command::new(SLAPD)
             .arg("-f")
             .arg(self.folder.path().join("slapd.conf"))
-            .args(["-h", &format!("ldap://127.0.0.1:{}/", self.port), "-d", "0"])
+            .args(["-h", &self.listens_on(), "-d", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
