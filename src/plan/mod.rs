@@ -12,7 +12,7 @@ pub use members::{MemberDelta, Placeholder, VALUES_PER_CHANGE, member_changes};
 
 use std::fmt;
 
-use crate::directory::{Change, Dn};
+use crate::directory::{Action, AttributeName, Change, Dn};
 
 /// Ordered changes, each with its reason.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,17 @@ impl Plan {
             Change::Add { dn, .. } => Some(dn.clone()),
             Change::Rename { dn, new_rdn } => Some(dn.parent().unwrap_or_default().child(new_rdn.clone())),
             Change::Modify { .. } | Change::Delete { .. } => None,
+        })
+    }
+
+    /// Whether the plan gives an entry a value of that attribute.
+    pub fn adds_to(&self, attribute: &AttributeName) -> bool {
+        self.steps.iter().any(|step| match &step.change {
+            Change::Add { attributes, .. } => attributes.contains_key(attribute),
+            Change::Modify { modifications, .. } => {
+                modifications.iter().any(|change| change.attribute == *attribute && change.action != Action::Delete)
+            }
+            Change::Rename { .. } | Change::Delete { .. } => false,
         })
     }
 

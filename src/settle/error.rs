@@ -48,8 +48,8 @@ pub enum Error {
         /// Where it should be.
         base: Dn,
     },
-    /// The entry is deleted, and what refers to it is not all seen to.
-    #[error("the entry is deleted, but not yet all references to it")]
+    /// The entry is as wanted, and what refers to it is not all seen to.
+    #[error("the entry is renamed or deleted, but what refers to it has not all followed yet")]
     Unfinished(#[source] Box<Error>),
     /// An earlier change of the same resource must be made first, and cannot be now.
     #[error("an earlier change of the same resource is still pending, and this one is not kept")]

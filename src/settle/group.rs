@@ -89,7 +89,7 @@ impl Bridge {
             document: document.clone(),
             link,
             answered: audience == Audience::Client,
-            may_be_locked: false,
+            inactive: false,
             now: now(),
         };
         Ok(Settlement::Present(self.store.settle(&settled).await?))
@@ -235,9 +235,9 @@ impl Bridge {
         profile: &Profile,
     ) -> Result<DesiredAttribute, Error> {
         let wanted: BTreeSet<ResourceId> = self.store.wanted_members(id).await?.into_iter().collect();
-        let known = self.store.known(&wanted).await?;
-        let first = known.values().take(VALUES_PER_CHANGE);
-        let mut values: Vec<Value> = first.map(|known| Value::from(&known.link.dn)).collect();
+        let places = self.places(&wanted).await?;
+        let first = places.values().take(VALUES_PER_CHANGE);
+        let mut values: Vec<Value> = first.map(|place| Value::from(&place.now)).collect();
         if values.is_empty() && profile.schema.demands(&rules.object_classes, &rules.member) {
             values.push(Value::from(&rules.placeholder));
         }

@@ -105,8 +105,14 @@ impl Bridge {
         };
         let mut delta = MemberDelta { joining: dns(&roster.joining), leaving: dns(&roster.leaving) };
         // A member that was renamed may stand in the list under an old name still.
-        let leaving = roster.leaving.iter().filter_map(|id| places.get(id));
-        delta.leaving.extend(leaving.flat_map(|place| place.before.iter().filter(|dn| **dn != place.now).cloned()));
+        for place in roster.leaving.iter().filter_map(|id| places.get(id)) {
+            for old in place.before.iter().filter(|dn| **dn != place.now) {
+                // Unless somebody else has that name by now.
+                if self.directory.read(old, &[]).await?.is_none() {
+                    delta.leaving.push(old.clone());
+                }
+            }
+        }
         let renewed = self.ask(rules, entry, dns(&roster.renewing), Answer::Absent).await?;
         // Who is missing although the store says otherwise may have left the placeholder behind.
         let before = if renewed.is_empty() { before } else { Before::Empty };
@@ -187,7 +193,7 @@ impl Bridge {
     }
 
     /// Where the entries of members are, by their anchors: the last known name may have been changed by hand.
-    async fn places(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Place>, Error> {
+    pub(super) async fn places(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Place>, Error> {
         let known: Vec<(ResourceId, Known)> = self.store.known(ids).await?.into_iter().collect();
         let mut places = BTreeMap::new();
         for chunk in known.chunks(AT_ONCE) {
@@ -209,7 +215,8 @@ impl Bridge {
             // Deleted by hand: when its resource is next settled it is made anew, under its name.
             return Ok(Place { before, now: link.dn.clone() });
         };
-        if entry.dn != link.dn {
+        // With an older name still to be followed, the link waits for that.
+        if entry.dn != link.dn && link.previous_dn.is_none() {
             self.store.link(id, &link_at(link.anchor.clone(), entry.dn.clone(), Some(link))).await?;
             self.wake.notify_one();
         }
@@ -242,9 +249,9 @@ impl Bridge {
 }
 
 /// Under which names a member's entry was known and where it is.
-struct Place {
+pub(super) struct Place {
     before: Vec<Dn>,
-    now: Dn,
+    pub(super) now: Dn,
 }
 
 /// What the directory says of a member.

@@ -50,12 +50,20 @@ impl Bridge {
             if referring.is_empty() {
                 return Ok(());
             }
+            let (found, mut refused) = (referring.len(), Vec::new());
             for entry in referring {
                 match self.follow_one(&entry.dn, attribute, old, fate).await {
                     // The entry went or was renamed meanwhile: the next search tells.
                     Err(Error::Directory(error)) if error.is_no_such_object() => {}
+                    Err(error) if !error.is_passing() => refused.push(error),
                     other => other?,
                 }
+            }
+            // One entry that cannot be changed keeps no other from being so.
+            if refused.len() == found
+                && let Some(error) = refused.pop()
+            {
+                return Err(error);
             }
         }
         Err(Error::Busy)
@@ -127,7 +135,13 @@ impl Bridge {
         names.extend(link.previous_dn.as_ref());
         names.extend(last.filter(|dn| **dn != link.dn));
         for dn in names {
-            self.follow(dn, Fate::Deleted).await.map_err(|error| Error::Unfinished(Box::new(error)))?;
+            match self.follow(dn, Fate::Deleted).await {
+                Err(error) if error.gives_up() => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "a reference to a deleted entry cannot be taken away, and stays");
+                }
+                other => other.map_err(|error| Error::Unfinished(Box::new(error)))?,
+            }
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use super::error::unmappable;
 use super::references::Fate;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
-use crate::directory::{DesiredEntry, Dn, Entry, Link};
+use crate::directory::flavor::LOCK_ATTRIBUTE;
+use crate::directory::{AttributeName, DesiredEntry, Dn, Entry, Link};
 use crate::ldap::{self, Depth, Fault, Filter};
 use crate::mapping::{References, UserRules, rules, user};
 use crate::plan::diff;
@@ -16,20 +17,42 @@ impl Bridge {
             return self.delete_user(state).await;
         }
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
-        let before = self.finish_rename(&state.id, state.link.as_ref(), &self.rules.users.base_dn).await?;
+        // References that do not follow must not keep somebody from being locked, nor the user from being changed.
+        let before = match self.finish_rename(&state.id, state.link.as_ref(), &self.rules.users.base_dn).await {
+            Err(error) if error.is_outage() => return Err(error),
+            Err(error) => {
+                warn_of_references(&state.id, &error);
+                state.link.clone()
+            }
+            Ok(link) => link,
+        };
         let mut link = self.converge_user(state, before.as_ref(), document).await?;
-        if let Some(old) = &link.previous_dn {
+        let mut unfinished = None;
+        if let Some(old) =
+            link.previous_dn.clone().filter(|_| before.as_ref().is_none_or(|before| before.dn != link.dn))
+        {
             // Where the entry is now is recorded before references follow: a group that this user joins
             // meanwhile uses either name, and sees the change or is seen.
             self.store.link(&state.id, &link).await?;
-            self.follow(old, Fate::Renamed(&link.dn)).await?;
-            link.previous_dn = None;
+            match self.follow(&old, Fate::Renamed(&link.dn)).await {
+                Ok(()) => link.previous_dn = None,
+                Err(error) if error.is_outage() => return Err(error),
+                Err(error) => unfinished = Some(error),
+            }
         }
-        let locked = !resource::is_active(document);
-        if let (None, Some(settled)) = (&state.intent, &state.settled)
+        let inactive = !resource::is_active(document);
+        if let Some(settled) = &state.settled
+            && settled.document == *document
             && state.link.as_ref() == Some(&link)
-            && state.may_be_locked == locked
+            && (state.answered || audience == Audience::Nobody)
         {
+            // As it was: what is pending is done, and the resource has not changed.
+            if state.intent.is_some() {
+                self.store.forget(&state.id).await?;
+            }
+            if state.may_be_locked && !inactive {
+                self.store.note_lock(&state.id, false).await?;
+            }
             return Ok(Settlement::Present(settled.clone()));
         }
         if state.link.as_ref().is_some_and(|before| before.anchor != link.anchor) {
@@ -45,10 +68,14 @@ impl Bridge {
             document: document.clone(),
             link,
             answered: audience == Audience::Client,
-            may_be_locked: locked,
+            inactive,
             now: now(),
         };
-        Ok(Settlement::Present(self.store.settle(&settled).await?))
+        let resource = self.store.settle(&settled).await?;
+        match unfinished {
+            Some(error) => Err(Error::Unfinished(Box::new(error))),
+            None => Ok(Settlement::Present(resource)),
+        }
     }
 
     async fn references(&self, document: &Document) -> Result<References, Error> {
@@ -82,6 +109,10 @@ impl Bridge {
                 .unwrap_or_else(|| desired.dn());
             if observed.as_ref().is_some_and(|entry| entry.dn != dn) && self.directory.read(&dn, &[]).await?.is_some() {
                 return Err(taken(rules, &dn));
+            }
+            if plan.adds_to(&AttributeName::of(LOCK_ATTRIBUTE)) {
+                // Noted before it is set: a lock that nobody knows to be ours would never be lifted.
+                self.store.note_lock(&state.id, true).await?;
             }
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
@@ -170,6 +201,11 @@ impl Bridge {
         self.store.remove(&state.id).await?;
         Ok(Settlement::Gone)
     }
+}
+
+fn warn_of_references(id: &ResourceId, error: &Error) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(scim.id = %id, error, "not all references to a renamed entry have followed yet");
 }
 
 fn taken(rules: &UserRules, dn: &Dn) -> Error {

@@ -45,7 +45,7 @@ impl Bridge {
             id: id.clone(),
             kind,
             name_claim: name_claim(kind, &draft.document),
-            may_be_locked: !resource::is_active(&draft.document),
+            may_be_locked: false,
             intent: Some(Intent::Put(draft.document)),
             members,
             now: now(),
@@ -124,7 +124,8 @@ impl Bridge {
     /// next change joins it, and somebody who leaves is locked before anything else of it is tried.
     async fn settle_earlier(&self, state: &State) -> Result<State, Error> {
         match self.settle_or_revert(&state.id, Audience::Nobody).await {
-            Err(error) if error.is_passing() => return Err(Error::Waiting(Box::new(error))),
+            // What is to be deleted is not edited meanwhile.
+            Err(error) if error.is_passing() || is_deletion(state) => return Err(Error::Waiting(Box::new(error))),
             Ok(_) | Err(_) => {}
         }
         self.visible(state.kind, &state.id).await
@@ -138,11 +139,11 @@ impl Bridge {
         after: Patched,
     ) -> Result<Resource, Error> {
         let members = self.member_rows(&state.id, after.members).await?;
-        let changed = after.document != *before || state.intent.is_some();
         // A client that says that somebody is active lifts a lock, whoever set it; one that speaks of something
         // else does not.
-        let may_be_locked = kind == Kind::User && (after.says_active || !resource::is_active(&after.document));
-        if !changed && members.is_empty() && may_be_locked == state.may_be_locked {
+        let unlocks = kind == Kind::User && after.says_active && resource::is_active(&after.document);
+        let changed = after.document != *before || state.intent.is_some() || unlocks;
+        if !changed && members.is_empty() {
             // Nothing new is wanted; what somebody changed in the entry meanwhile is put right all the same.
             return self.settle_present(&state.id).await;
         }
@@ -153,7 +154,7 @@ impl Bridge {
             id: state.id.clone(),
             kind,
             name_claim: name_claim(kind, &after.document),
-            may_be_locked,
+            may_be_locked: unlocks,
             intent: changed.then_some(Intent::Put(after.document)),
             members,
             now: now(),
@@ -181,13 +182,14 @@ impl Bridge {
             Ok(settlement) => return Ok(settlement),
             Err(error) => error,
         };
-        let creation = self.store.state(id).await?.is_some_and(|state| state.settled.is_none());
+        let state = self.store.state(id).await?;
+        let creation = state.as_ref().is_some_and(|state| state.settled.is_none());
         let given_up = if creation { error.gives_up_creation() } else { error.gives_up() };
         if !given_up {
             self.wake.notify_one();
             return Err(error);
         }
-        self.store.revert(id).await?;
+        self.store.revert(id, &state.as_ref().map(what_stays_wanted).unwrap_or_default()).await?;
         if creation {
             return Err(error);
         }
@@ -301,6 +303,17 @@ impl Bridge {
             _ => Ok(None),
         }
     }
+}
+
+/// What is wanted after a refusal: what stood before. But where several changes were pending together and one of
+/// them was that somebody leaves, that one stands whichever of the others was refused.
+fn what_stays_wanted(state: &State) -> Document {
+    let mut document = state.settled.as_ref().map(|settled| settled.document.clone()).unwrap_or_default();
+    let leaves = state.kind == Kind::User && state.desired().is_some_and(|wanted| !resource::is_active(wanted));
+    if state.merged && leaves {
+        document.insert("active".to_owned(), false.into());
+    }
+    document
 }
 
 fn warn_of_remains(id: &ResourceId, error: &Error) {

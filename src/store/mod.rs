@@ -81,6 +81,8 @@ pub struct State {
     pub answered: bool,
     /// Whether a lock of the user's entry is ours to lift.
     pub may_be_locked: bool,
+    /// Whether the intent took in an earlier one that was pending.
+    pub merged: bool,
 }
 
 impl State {
@@ -124,7 +126,7 @@ pub struct Wanted {
     pub name_claim: Option<String>,
     /// Members whose state changes.
     pub members: Vec<(ResourceId, MemberState)>,
-    /// A lock of the user's entry is ours from now on: one is wanted, or is told to be lifted.
+    /// A lock of the user's entry is ours from now on, whoever set it: it is told to be lifted.
     pub may_be_locked: bool,
     /// The present time, RFC 3339.
     pub now: String,
@@ -145,8 +147,8 @@ pub struct Settled {
     pub name_claim: Option<String>,
     /// Whether a client is waiting for the answer.
     pub answered: bool,
-    /// Whether a lock of the user's entry is ours to lift.
-    pub may_be_locked: bool,
+    /// Whether the user must not log in: until then no lock is noted.
+    pub inactive: bool,
     /// The present time, RFC 3339.
     pub now: String,
 }
@@ -239,13 +241,15 @@ pub trait Store: Send + Sync {
     /// [`Error::Taken`] when another resource claims the name; nothing is saved then.
     async fn want(&self, wanted: &Wanted) -> Result<(), Error>;
 
-    /// Turns what is pending around: the settled attributes are wanted again, members that joined are stripped,
-    /// those that left are renewed. A pending creation is gone without trace, and a name that was only wanted is
-    /// given up.
-    async fn revert(&self, id: &ResourceId) -> Result<(), Error>;
+    /// Turns what is pending around: `document` is wanted, members that joined are stripped, those that left are
+    /// renewed. A pending creation is gone without trace, and a name that was only wanted is given up.
+    async fn revert(&self, id: &ResourceId, document: &Document) -> Result<(), Error>;
 
     /// Forgets what is pending; the settled state stays, whatever the directory holds.
     async fn forget(&self, id: &ResourceId) -> Result<(), Error>;
+
+    /// Notes that a lock of the user's entry is ours, or that none is.
+    async fn note_lock(&self, id: &ResourceId, ours: bool) -> Result<(), Error>;
 
     /// Records where a resource's entry is, everything else left as it is.
     ///

@@ -83,7 +83,7 @@ impl SqliteStore {
     }
 
     /// Runs the statements on a settled resource; one whose creation is pending goes instead.
-    async fn turn(&self, id: &ResourceId, statements: &[&'static str]) -> Result<(), Error> {
+    async fn turn(&self, id: &ResourceId, wanted: Option<&Document>, statements: &[&'static str]) -> Result<(), Error> {
         let attempt = "give an intent up";
         let mut write = self.write().await?;
         let connection: &mut SqliteConnection = &mut write;
@@ -93,6 +93,14 @@ impl SqliteStore {
             .await
             .map_err(failure(attempt))?;
         if settled == Some(true) {
+            if let Some(document) = wanted {
+                sqlx::query("UPDATE resource SET intent = 'put', intent_document = $2, merged = 0 WHERE id = $1")
+                    .bind(id.as_str())
+                    .bind(document_text(document))
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(failure(attempt))?;
+            }
             for statement in statements {
                 let done = sqlx::query(*statement).bind(id.as_str()).execute(&mut *connection).await;
                 done.map_err(failure(attempt))?;
@@ -342,9 +350,10 @@ impl Store for SqliteStore {
                 Intent::Delete => ("delete", None),
             };
             sqlx::query(
-                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_locked)
-                 VALUES ($1, $2, 0, $3, $3, $4, $5, 0, 0)
-                 ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document",
+                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_locked, merged)
+                 VALUES ($1, $2, 0, $3, $3, $4, $5, 0, 0, 0)
+                 ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document,
+                     merged = CASE WHEN resource.intent = 'put' THEN 1 ELSE 0 END",
             )
             .bind(wanted.id.as_str())
             .bind(wanted.kind.as_str())
@@ -376,11 +385,11 @@ impl Store for SqliteStore {
         commit(write).await
     }
 
-    async fn revert(&self, id: &ResourceId) -> Result<(), Error> {
+    async fn revert(&self, id: &ResourceId, document: &Document) -> Result<(), Error> {
         self.turn(
             id,
+            Some(document),
             &[
-                "UPDATE resource SET intent = 'put', intent_document = document WHERE id = $1",
                 "UPDATE member SET state = 'stripped' WHERE group_id = $1 AND state = 'joining'",
                 "UPDATE member SET state = 'renewing' WHERE group_id = $1 AND state = 'leaving'",
                 // The settled name is among the lookups; a name that was only wanted is given up.
@@ -391,11 +400,22 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn note_lock(&self, id: &ResourceId, ours: bool) -> Result<(), Error> {
+        sqlx::query("UPDATE resource SET may_be_locked = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(i64::from(ours))
+            .execute(&self.writer)
+            .await
+            .map_err(failure("note a lock"))?;
+        Ok(())
+    }
+
     async fn forget(&self, id: &ResourceId) -> Result<(), Error> {
         self.turn(
             id,
+            None,
             &[
-                "UPDATE resource SET intent = NULL, intent_document = NULL WHERE id = $1",
+                "UPDATE resource SET intent = NULL, intent_document = NULL, merged = 0 WHERE id = $1",
                 "DELETE FROM member WHERE group_id = $1 AND state IN ('joining', 'stripped')",
                 "UPDATE member SET state = 'settled' WHERE group_id = $1",
             ],
@@ -421,7 +441,8 @@ impl Store for SqliteStore {
         let row: Row = sqlx::query_as(
             "UPDATE resource SET document = $2, version = version + 1, modified = $3, anchor = $4, dn = $5,
                     previous_dn = $6, intent = NULL, intent_document = NULL,
-                    answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, may_be_locked = $8
+                    answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, merged = 0,
+                    may_be_locked = CASE WHEN $8 = 1 THEN may_be_locked ELSE 0 END
              WHERE id = $1 RETURNING *",
         )
         .bind(settled.id.as_str())
@@ -431,7 +452,7 @@ impl Store for SqliteStore {
         .bind(settled.link.dn.to_string())
         .bind(settled.link.previous_dn.as_ref().map(Dn::to_string))
         .bind(i64::from(settled.answered))
-        .bind(i64::from(settled.may_be_locked))
+        .bind(i64::from(settled.inactive))
         .fetch_one(&mut *connection)
         .await
         .map_err(failure_or_taken("record what is settled", &settled.link.dn.to_string()))?;

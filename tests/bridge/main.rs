@@ -25,6 +25,7 @@ mod drift;
 mod example;
 mod failure;
 mod groups;
+mod leaver;
 mod names;
 mod outage;
 mod patch;

@@ -57,7 +57,7 @@ fn settled(kind: Kind, name: &str, document: Document) -> Settled {
         document,
         link: link(name),
         answered: true,
-        may_be_locked: false,
+        inactive: false,
         now: NOW.to_owned(),
     }
 }
@@ -93,7 +93,7 @@ async fn a_creation_is_not_there_until_it_is_settled(store: &dyn Store) {
 
 async fn what_is_forgotten_leaves_no_trace(store: &dyn Store) {
     store.want(&wanted(Kind::User, "bob", Some(Intent::Put(document(json!({"userName": "bob"})))))).await.unwrap();
-    store.revert(&id("bob")).await.unwrap();
+    store.revert(&id("bob"), &Document::new()).await.unwrap();
     assert_eq!(store.state(&id("bob")).await.unwrap(), None);
     assert_eq!(store.claimant("bob").await.unwrap(), None);
 
@@ -104,7 +104,7 @@ async fn what_is_forgotten_leaves_no_trace(store: &dyn Store) {
         ..wanted(Kind::User, "ada", Some(Intent::Put(document(json!({"userName": "eve"})))))
     };
     store.want(&renamed).await.unwrap();
-    store.revert(&id("ada")).await.unwrap();
+    store.revert(&id("ada"), &before).await.unwrap();
     let state = store.state(&id("ada")).await.unwrap().unwrap();
     assert_eq!((state.intent, state.settled.unwrap().document), (Some(Intent::Put(before.clone())), before));
     store.forget(&id("ada")).await.unwrap();
@@ -121,7 +121,7 @@ async fn what_is_forgotten_leaves_no_trace(store: &dyn Store) {
         &[("ada", MemberState::Leaving), ("x", MemberState::Joining), ("y", MemberState::Stripped)],
     )
     .await;
-    store.revert(&id("staff")).await.unwrap();
+    store.revert(&id("staff"), &document(json!({"displayName": "staff"}))).await.unwrap();
     let turned =
         [(id("ada"), MemberState::Renewing), (id("x"), MemberState::Stripped), (id("y"), MemberState::Stripped)];
     assert_eq!(store.unsettled_members(&id("staff")).await.unwrap(), turned);

@@ -13,7 +13,8 @@ CREATE TABLE resource (
     intent          TEXT,                       -- put | delete; NULL when nothing is pending
     intent_document TEXT,                       -- what a put wants
     answered        BIGINT NOT NULL,            -- 0 until a client has heard that its creation succeeded
-    may_be_locked   BIGINT NOT NULL             -- 1 from when a lock is wanted until it is lifted: the lock is ours
+    may_be_locked   BIGINT NOT NULL,            -- 1 from when a lock is set until it is lifted: the lock is ours
+    merged          BIGINT NOT NULL             -- 1 when the intent took another one in that was pending
 );
 
 CREATE INDEX resource_in_order ON resource (kind, created, id);

@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) intent_document: Option<String>,
     pub(super) answered: i64,
     pub(super) may_be_locked: i64,
+    pub(super) merged: i64,
 }
 
 impl Row {
@@ -79,6 +80,7 @@ impl Row {
             intent,
             answered: self.answered != 0,
             may_be_locked: self.may_be_locked != 0,
+            merged: self.merged != 0,
         })
     }
 }
