@@ -41,7 +41,8 @@ impl Bridge {
         let mut left = 0;
         for (position, id) in pending.iter().enumerate() {
             match self.settle_one_pending(id).await {
-                Ok(()) => tracing::info!(scim.id = %id, "settled a pending change"),
+                Ok(Outcome::Done) => tracing::info!(scim.id = %id, "settled a pending change"),
+                Ok(Outcome::Left) => left += 1,
                 Err(error) if error.is_outage() => return Ok(left + pending.len() - position),
                 Err(error) if error.gives_up() => {
                     tracing::warn!(scim.id = %id, error = &error as &dyn std::error::Error, "gave a pending change up");
@@ -55,9 +56,9 @@ impl Bridge {
         Ok(left)
     }
 
-    async fn settle_one_pending(&self, id: &ResourceId) -> Result<(), Error> {
+    async fn settle_one_pending(&self, id: &ResourceId) -> Result<Outcome, Error> {
         let Some(state) = self.store.state(id).await? else {
-            return Ok(());
+            return Ok(Outcome::Done);
         };
         let _groups = match state.kind {
             Kind::Group => Some(self.locks.structure().await?),
@@ -66,11 +67,21 @@ impl Bridge {
         let _resource = self.locks.key(id.as_str()).await?;
         // Whoever held the locks before may have settled it.
         let Some(state) = self.store.state(id).await? else {
-            return Ok(());
+            return Ok(Outcome::Done);
         };
         if self.has_pending(&state).await? {
             self.settle_or_revert(id, Audience::Nobody).await?;
         }
-        Ok(())
+        // The resource may be as wanted, and references to it not: those are tried again.
+        match self.store.state(id).await? {
+            Some(state) if self.has_pending(&state).await? => Ok(Outcome::Left),
+            _ => Ok(Outcome::Done),
+        }
     }
+}
+
+/// What an attempt at a pending resource came to.
+enum Outcome {
+    Done,
+    Left,
 }

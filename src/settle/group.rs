@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use super::error::{refused, unmappable};
 use super::members::{Before, Roster};
-use super::references::Fate;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
 use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Ownership, Value};
 use crate::ldap::{Depth, Fault, Filter, Profile};
@@ -71,11 +70,7 @@ impl Bridge {
             self.wake.notify_one();
             self.leave_entry(rules, &state.id, left, Some(&link.dn)).await?;
         }
-        if let Some(old) = &link.previous_dn {
-            self.store.link(&state.id, &link).await?;
-            self.follow(old, Fate::Renamed(&link.dn)).await?;
-            link.previous_dn = None;
-        }
+        let unfinished = self.follow_rename(&state.id, before.as_ref(), &mut link).await?;
         if let (None, false, Some(settled)) = (&state.intent, members_changed, &state.settled)
             && state.link.as_ref() == Some(&link)
         {
@@ -92,7 +87,11 @@ impl Bridge {
             inactive: false,
             now: now(),
         };
-        Ok(Settlement::Present(self.store.settle(&settled).await?))
+        let resource = self.store.settle(&settled).await?;
+        match unfinished {
+            Some(error) => Err(Error::Unfinished(Box::new(error))),
+            None => Ok(Settlement::Present(resource)),
+        }
     }
 
     /// Makes an entry carry the group's name and attributes.

@@ -91,7 +91,8 @@ impl Bridge {
         }
     }
 
-    /// Lets references follow that an earlier rename has left behind, before the entry is renamed again.
+    /// Lets references follow that an earlier rename has left behind, before the entry is renamed again. Those that
+    /// do not follow stay to be seen to, and keep nobody from being locked and nothing from being changed.
     pub(super) async fn finish_rename(
         &self,
         id: &ResourceId,
@@ -104,10 +105,43 @@ impl Bridge {
         let Some(entry) = self.linked_entry(link, base, &[]).await? else {
             return Ok(Some(link.clone()));
         };
-        self.follow(old, Fate::Renamed(&entry.dn)).await?;
-        let finished = Link { previous_dn: None, ..link.clone() };
-        self.store.link(id, &finished).await?;
-        Ok(Some(finished))
+        match self.follow(old, Fate::Renamed(&entry.dn)).await {
+            Err(error) if error.is_outage() => Err(error),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(scim.id = %id, error, "not all references to a renamed entry have followed yet");
+                Ok(Some(link.clone()))
+            }
+            Ok(()) => {
+                let finished = Link { previous_dn: None, ..link.clone() };
+                self.store.link(id, &finished).await?;
+                Ok(Some(finished))
+            }
+        }
+    }
+
+    /// Lets references follow a rename that was just made. Returns why some did not; they stay to be seen to.
+    pub(super) async fn follow_rename(
+        &self,
+        id: &ResourceId,
+        before: Option<&Link>,
+        link: &mut Link,
+    ) -> Result<Option<Error>, Error> {
+        let stayed = before.is_some_and(|before| before.dn == link.dn);
+        let Some(old) = link.previous_dn.clone().filter(|_| !stayed) else {
+            return Ok(None);
+        };
+        // Where the entry is now is recorded before references follow: a group that it joins meanwhile uses
+        // either name, and sees the change or is seen.
+        self.store.link(id, link).await?;
+        match self.follow(&old, Fate::Renamed(&link.dn)).await {
+            Ok(()) => {
+                link.previous_dn = None;
+                Ok(None)
+            }
+            Err(error) if error.is_outage() => Err(error),
+            Err(error) => Ok(Some(error)),
+        }
     }
 
     /// Deletes the entry of a link, wherever it is below `base`. Returns where it was.

@@ -1,7 +1,6 @@
 //! Settling a user.
 
 use super::error::unmappable;
-use super::references::Fate;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
 use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{AttributeName, DesiredEntry, Dn, Entry, Link};
@@ -17,29 +16,9 @@ impl Bridge {
             return self.delete_user(state).await;
         }
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
-        // References that do not follow must not keep somebody from being locked, nor the user from being changed.
-        let before = match self.finish_rename(&state.id, state.link.as_ref(), &self.rules.users.base_dn).await {
-            Err(error) if error.is_outage() => return Err(error),
-            Err(error) => {
-                warn_of_references(&state.id, &error);
-                state.link.clone()
-            }
-            Ok(link) => link,
-        };
+        let before = self.finish_rename(&state.id, state.link.as_ref(), &self.rules.users.base_dn).await?;
         let mut link = self.converge_user(state, before.as_ref(), document).await?;
-        let mut unfinished = None;
-        if let Some(old) =
-            link.previous_dn.clone().filter(|_| before.as_ref().is_none_or(|before| before.dn != link.dn))
-        {
-            // Where the entry is now is recorded before references follow: a group that this user joins
-            // meanwhile uses either name, and sees the change or is seen.
-            self.store.link(&state.id, &link).await?;
-            match self.follow(&old, Fate::Renamed(&link.dn)).await {
-                Ok(()) => link.previous_dn = None,
-                Err(error) if error.is_outage() => return Err(error),
-                Err(error) => unfinished = Some(error),
-            }
-        }
+        let unfinished = self.follow_rename(&state.id, before.as_ref(), &mut link).await?;
         let inactive = !resource::is_active(document);
         if let Some(settled) = &state.settled
             && settled.document == *document
@@ -201,11 +180,6 @@ impl Bridge {
         self.store.remove(&state.id).await?;
         Ok(Settlement::Gone)
     }
-}
-
-fn warn_of_references(id: &ResourceId, error: &Error) {
-    let error = error as &dyn std::error::Error;
-    tracing::warn!(scim.id = %id, error, "not all references to a renamed entry have followed yet");
 }
 
 fn taken(rules: &UserRules, dn: &Dn) -> Error {
