@@ -5,7 +5,8 @@ use super::settings::Checker;
 use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{AttributeName, Ownership, Value};
 use crate::mapping::{AttributeRule, GroupRules, OnCollision, Source, Template, UserRules};
-use crate::scim::{AttributePath, Kind, schema};
+use crate::scim::schema::Type;
+use crate::scim::{AttributePath, Kind, Schema};
 
 /// Checks `[users]`.
 pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
@@ -111,8 +112,9 @@ fn attributes(checker: &mut Checker, kind: Kind, section: &str, written: Vec<raw
 
 /// A core attribute that no schema defines is a mistake; an extension may define what it likes.
 fn check_known(checker: &mut Checker, kind: Kind, key: &str, path: &AttributePath) {
-    if path.extension.is_none() && !schema::defines(kind, path) {
-        let hint = schema::nearest(kind, &path.name).map(|known| format!("; did you mean {known}?"));
+    let schema = Schema::standard(kind);
+    if path.extension.is_none() && schema.leaf(path).is_none() {
+        let hint = schema.nearest(&path.name).map(|known| format!("; did you mean {known}?"));
         checker.problem(key, format!("{kind} has no attribute {path}{}", hint.unwrap_or_default()));
     }
 }
@@ -130,7 +132,7 @@ fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::At
     let ownership = written.ownership.as_deref().unwrap_or("owned");
     let ownership = checker.choice(&format!("{key}.ownership"), ownership, &ownerships, Ownership::Owned);
     let source = match (written.scim, written.template, written.value) {
-        (Some(path), None, None) => match AttributePath::parse(kind, &path) {
+        (Some(path), None, None) => match AttributePath::parse(&Schema::standard(kind), &path) {
             Ok(path) => {
                 check_known(checker, kind, &format!("{key}.scim"), &path);
                 Source::Scim(path)
@@ -162,5 +164,25 @@ fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::At
     if written.reference && !(matches!(source, Source::Scim(_)) && kind == Kind::User) {
         checker.problem(format!("{key}.reference"), "is for users' attributes with a scim path");
     }
-    Some(AttributeRule { ldap, source, default: written.default, reference: written.reference, ownership })
+    let scim_type = scim_type(checker, kind, &format!("{key}.type"), written.scim_type.as_deref(), &source);
+    Some(AttributeRule { ldap, source, scim_type, default: written.default, reference: written.reference, ownership })
+}
+
+/// The type of a custom attribute; those of RFC 7643 have theirs.
+fn scim_type(checker: &mut Checker, kind: Kind, key: &str, written: Option<&str>, source: &Source) -> Option<Type> {
+    let written = written?;
+    match source {
+        Source::Scim(path) if path.extension.is_some() && Schema::standard(kind).attribute(path).is_none() => {}
+        Source::Scim(path) => {
+            checker.problem(key, format!("RFC 7643 says what {path} is; the key is for custom extensions"));
+            return None;
+        }
+        Source::Template(_) | Source::Constant(_) => {
+            checker.problem(key, "is for attributes with a scim path");
+            return None;
+        }
+    }
+    let types = [Type::String, Type::Boolean, Type::Integer, Type::Decimal, Type::DateTime, Type::Binary];
+    let types: Vec<(&str, Type)> = types.into_iter().map(|known| (known.as_str(), known)).collect();
+    Some(checker.choice(key, written, &types, Type::String))
 }

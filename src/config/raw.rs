@@ -190,6 +190,8 @@ pub(super) struct Attribute {
     pub(super) default: Option<String>,
     pub(super) reference: bool,
     pub(super) ownership: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) scim_type: Option<String>,
     pub(super) allocate: Option<serde_json::Value>,
 }
 

@@ -4,6 +4,7 @@
 //! definition that cannot be read is left out, and its names are then unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::attribute::{AttributeName, Matching, Value};
 
@@ -97,6 +98,31 @@ impl Schema {
     }
 }
 
+/// The classes that people and groups usually have, of RFC 4519, RFC 4524, RFC 2798 and RFC 2307: known without asking a
+/// server.
+const STANDARD_CLASSES: [&str; 12] = [
+    "( 2.5.6.0 NAME 'top' MUST objectClass )",
+    "( 2.5.6.6 NAME 'person' SUP top MUST ( sn $ cn ) )",
+    "( 2.5.6.7 NAME 'organizationalPerson' SUP person )",
+    "( 2.16.840.1.113730.3.2.2 NAME 'inetOrgPerson' SUP organizationalPerson )",
+    "( 0.9.2342.19200300.100.4.5 NAME 'account' SUP top MUST uid )",
+    "( 1.3.6.1.1.1.2.0 NAME 'posixAccount' SUP top MUST ( cn $ uid $ uidNumber $ gidNumber $ homeDirectory ) )",
+    "( 1.3.6.1.1.1.2.1 NAME 'shadowAccount' SUP top MUST uid )",
+    "( 1.3.6.1.1.3.1 NAME 'uidObject' SUP top MUST uid )",
+    "( 0.9.2342.19200300.100.4.19 NAME 'simpleSecurityObject' SUP top MUST userPassword )",
+    "( 2.5.6.9 NAME 'groupOfNames' SUP top MUST ( member $ cn ) )",
+    "( 2.5.6.17 NAME 'groupOfUniqueNames' SUP top MUST ( uniqueMember $ cn ) )",
+    "( 1.3.6.1.1.1.2.2 NAME 'posixGroup' SUP top MUST ( cn $ gidNumber ) )",
+];
+
+static STANDARD: LazyLock<Schema> = LazyLock::new(|| Schema::parse(&[], &STANDARD_CLASSES.map(Value::from)));
+
+/// Whether an entry of these classes must hold the attribute, as far as standards tell: classes of a server's own are
+/// not known here.
+pub fn is_demanded(classes: &[Value], attribute: &AttributeName) -> bool {
+    STANDARD.demands(classes, attribute)
+}
+
 fn matching_named(rule: &str) -> Matching {
     match rule {
         "caseexactmatch" | "caseexactia5match" => Matching::CaseExact,
@@ -181,6 +207,14 @@ mod tests {
         assert_eq!(rule("telephoneNumber"), Some(Matching::Telephone));
         assert_eq!(rule("fax"), None);
         assert_eq!(rule("unheardOf"), Some(Matching::CaseIgnore));
+    }
+
+    #[test]
+    fn standard_classes_are_known_without_a_server() {
+        let demanded = |class: &str, name| is_demanded(&[Value::from(class)], &AttributeName::of(name));
+        assert!(demanded("inetOrgPerson", "sn"));
+        assert!(!demanded("inetOrgPerson", "mail"));
+        assert!(!demanded("corpPerson", "sn"));
     }
 
     #[test]

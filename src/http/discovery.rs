@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::Uri;
 use serde_json::Value;
 
 use super::error::Scim;
-use super::request::Segment;
+use super::request::{Query, Segment};
 use super::{Failure, Service};
 use crate::scim::discovery;
 
@@ -14,8 +15,8 @@ pub(super) async fn service_provider_config(State(service): State<Arc<Service>>)
     Scim(discovery::service_provider_config(&service.base_url))
 }
 
-pub(super) async fn resource_types(State(service): State<Arc<Service>>) -> Scim {
-    Scim(discovery::list(discovery::resource_types(&service.base_url, &service.kinds())))
+pub(super) async fn resource_types(State(service): State<Arc<Service>>, uri: Uri) -> Result<Scim, Failure> {
+    list(discovery::resource_types(&service.base_url, &service.schemas()), &uri)
 }
 
 pub(super) async fn resource_type(
@@ -23,11 +24,11 @@ pub(super) async fn resource_type(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Scim, Failure> {
-    one(discovery::resource_types(&service.base_url, &service.kinds()), &id, &request)
+    one(discovery::resource_types(&service.base_url, &service.schemas()), &id, &request)
 }
 
-pub(super) async fn schemas(State(service): State<Arc<Service>>) -> Scim {
-    Scim(discovery::list(discovery::schemas(&service.base_url, &service.kinds())))
+pub(super) async fn schemas(State(service): State<Arc<Service>>, uri: Uri) -> Result<Scim, Failure> {
+    list(discovery::schemas(&service.base_url, &service.schemas()), &uri)
 }
 
 pub(super) async fn schema(
@@ -35,7 +36,16 @@ pub(super) async fn schema(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Scim, Failure> {
-    one(discovery::schemas(&service.base_url, &service.kinds()), &id, &request)
+    one(discovery::schemas(&service.base_url, &service.schemas()), &id, &request)
+}
+
+/// Paging and sorting are ignored here, and a filter is refused, lest a client believe that it was heard
+/// (RFC 7644 §4).
+fn list(documents: Vec<Value>, uri: &Uri) -> Result<Scim, Failure> {
+    if Query::read(uri)?.filter().is_some() {
+        return Err(Failure::NoFilterHere);
+    }
+    Ok(Scim(discovery::list(documents)))
 }
 
 fn one(documents: Vec<Value>, id: &str, request: &Request) -> Result<Scim, Failure> {

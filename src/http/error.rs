@@ -2,18 +2,20 @@
 //!
 //! | fault | status |
 //! | --- | --- |
-//! | the client's | 400, 401, 404, 405, 413 |
+//! | the client's | 400, 401, 403, 404, 405, 412, 413, 501 |
 //! | the resource's: the directory will not hold it | 400, 409 |
 //! | the directory's: away, busy, slow | 503 with `Retry-After` |
 //! | the operator's, or ours | 500 |
 //!
-//! Never 401 or 403 but for the token: Entra would put the whole job into quarantine for one entry.
+//! Never 401 or 403 for a user or a group: Entra would put the whole job into quarantine for one entry. The one 403
+//! answers a filter on a discovery endpoint, which RFC 7644 §4 demands and Entra never sends.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
+use crate::scim::bulk::{MAX_OPERATIONS, MAX_PAYLOAD, Outcome};
 use crate::scim::{self, Kind, ResourceId, ScimType, error};
 use crate::settle::{self, Verdict};
 use crate::store;
@@ -43,6 +45,14 @@ pub enum Failure {
     },
     /// The body is too large.
     TooLarge,
+    /// An operation of a bulk request after one that found the directory away.
+    NotTried,
+    /// A bulk request has too many operations.
+    TooManyOperations(usize),
+    /// A filter where none is answered.
+    NoFilterHere,
+    /// What the RFC offers and this service does not have.
+    NotImplemented(&'static str),
     /// The request is wrong.
     Scim(scim::Error),
     /// A write did not succeed.
@@ -75,23 +85,7 @@ impl From<store::Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let answer = self.answer();
-        if answer.status.is_server_error() {
-            // Here the failure is handled, so here it is logged, with all its causes.
-            match &self {
-                Failure::Write(error) => log(answer.status, error),
-                Failure::Read(error) => log(answer.status, error),
-                Failure::Internal(cause) => {
-                    tracing::error!(status = answer.status.as_u16(), cause, "request failed");
-                }
-                _ => tracing::warn!(status = answer.status.as_u16(), "request put off"),
-            }
-        } else if let Failure::Write(_) | Failure::Scim(_) = &self {
-            // The detail is for the client and may hold names of people.
-            let scim_type = answer.scim_type.map(ScimType::as_str).unwrap_or_default();
-            tracing::info!(status = answer.status.as_u16(), scim_type, "request refused");
-            tracing::debug!(detail = %answer.detail, "request refused");
-        }
+        let answer = self.report();
         let body = error::body(answer.status.as_u16(), answer.scim_type, &answer.detail);
         let mut response = (answer.status, Scim(body)).into_response();
         response.headers_mut().extend(answer.header);
@@ -111,6 +105,49 @@ struct Answer {
 }
 
 impl Failure {
+    /// The answer, logged.
+    fn report(&self) -> Answer {
+        let answer = self.answer();
+        if answer.status.is_server_error() {
+            // Here the failure is handled, so here it is logged, with all its causes.
+            match self {
+                Failure::Write(error) => log(answer.status, error),
+                Failure::Read(error) => log(answer.status, error),
+                Failure::Internal(cause) => {
+                    tracing::error!(status = answer.status.as_u16(), cause, "request failed");
+                }
+                _ => tracing::warn!(status = answer.status.as_u16(), "request put off"),
+            }
+        } else if let Failure::Write(_) | Failure::Scim(_) = self {
+            // The detail is for the client and may hold names of people.
+            let scim_type = answer.scim_type.map(ScimType::as_str).unwrap_or_default();
+            tracing::info!(status = answer.status.as_u16(), scim_type, "request refused");
+            tracing::debug!(detail = %answer.detail, "request refused");
+        }
+        answer
+    }
+
+    /// Status and body for the place of one operation in a bulk answer.
+    pub(super) fn outcome(&self) -> Outcome {
+        let answer = self.report();
+        let status = answer.status.as_u16();
+        Outcome::Failed { status, body: error::body(status, answer.scim_type, &answer.detail) }
+    }
+
+    /// Whether the request cannot succeed as it is: what a client sent is then worth a look.
+    pub(super) fn is_refusal(&self) -> bool {
+        [StatusCode::BAD_REQUEST, StatusCode::CONFLICT].contains(&self.answer().status)
+    }
+
+    /// Whether there is no use in trying another resource now.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Failure::Write(error) => error.is_outage(),
+            Failure::Read(_) | Failure::Stopping => true,
+            _ => false,
+        }
+    }
+
     fn answer(&self) -> Answer {
         let plain = |status, detail: String| Answer { status, scim_type: None, detail, header: None };
         let later = |detail: String| Answer {
@@ -138,8 +175,17 @@ impl Failure {
                 header: HeaderValue::from_str(allow).ok().map(|allow| (ALLOW, allow)),
             },
             Failure::TooLarge => {
-                let megabytes = super::request::LARGEST_BODY / 1024 / 1024;
+                let megabytes = MAX_PAYLOAD / 1024 / 1024;
                 plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {megabytes} MB"))
+            }
+            Failure::NotTried => later("not tried, since an earlier operation found the directory away".to_owned()),
+            Failure::TooManyOperations(count) => plain(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the request has {count} operations, and {MAX_OPERATIONS} are the most"),
+            ),
+            Failure::NoFilterHere => plain(StatusCode::FORBIDDEN, "discovery cannot be filtered".to_owned()),
+            Failure::NotImplemented(what) => {
+                plain(StatusCode::NOT_IMPLEMENTED, format!("scimbridge does not have {what}"))
             }
             Failure::Scim(error) => refusal(error.scim_type, error.detail.clone()),
             Failure::Stopping => later("the service is stopping; try again".to_owned()),
@@ -147,6 +193,7 @@ impl Failure {
             Failure::Write(error) => match error.verdict() {
                 Verdict::Refused(error) => refusal(error.scim_type, error.detail),
                 Verdict::NotFound(id) => plain(StatusCode::NOT_FOUND, format!("resource {id} not found")),
+                Verdict::OtherVersion(detail) => plain(StatusCode::PRECONDITION_FAILED, detail),
                 Verdict::Later(detail) => later(detail),
                 Verdict::Operator(detail) => plain(StatusCode::INTERNAL_SERVER_ERROR, detail),
                 Verdict::Internal => internal(),

@@ -5,11 +5,14 @@
 //! token was looked at.
 
 mod auth;
+mod bulk;
 mod discovery;
 mod error;
+mod list;
 mod request;
 mod request_line;
 mod resource;
+mod write;
 
 pub use error::Failure;
 
@@ -20,14 +23,14 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use crate::scim::Kind;
+use crate::scim::{Kind, Schema};
 use crate::settle::Bridge;
 use crate::store::Store;
 
@@ -77,6 +80,11 @@ impl Service {
     fn kinds(&self) -> Vec<Kind> {
         [Kind::User, Kind::Group].into_iter().filter(|kind| self.allowed(*kind).is_some()).collect()
     }
+
+    /// What is known of their attributes.
+    fn schemas(&self) -> Vec<&Schema> {
+        self.kinds().into_iter().map(|kind| self.bridge.schema_of(kind)).collect()
+    }
 }
 
 /// Answers requests until the service is to end, and those then under way to their end.
@@ -103,7 +111,10 @@ fn router(service: Arc<Service>) -> Router {
         .route("/Schemas", get(discovery::schemas))
         .route("/Schemas/{id}", get(discovery::schema))
         .route("/", get(resource::search_everything))
-        .route("/.search", post(resource::search_everything_by_post));
+        .route("/.search", post(resource::search_everything_by_post))
+        .route("/Bulk", post(bulk::bulk))
+        .route("/Me", any(no_me))
+        .route("/Me/{*rest}", any(no_me));
     for kind in service.kinds() {
         scim = scim.merge(resource::routes(kind));
     }
@@ -127,6 +138,11 @@ fn router(service: Arc<Service>) -> Router {
 
 async fn no_such_path(request: Request) -> Failure {
     Failure::NoSuchPath(request.uri().path().to_owned())
+}
+
+/// RFC 7644 §3.11: a token stands for a client, not for a user.
+async fn no_me() -> Failure {
+    Failure::NotImplemented("/Me: its tokens stand for no user")
 }
 
 async fn wrong_method(request: Request) -> Failure {

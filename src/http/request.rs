@@ -2,16 +2,17 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request};
-use axum::http::Uri;
+use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, Uri};
 use serde_json::Value;
 use tokio_stream::StreamExt as _;
 
 use super::Failure;
-use crate::scim::{self, Kind, Paging, Projection, ScimType};
+use crate::scim::bulk::MAX_PAYLOAD;
+use crate::scim::list::Listing;
+use crate::scim::{self, Paging, Precondition, Projection, Schema, ScimType, Sort, Versions};
 
-/// A body may be this large: some 60,000 members in one PATCH.
-pub(super) const LARGEST_BODY: usize = 8 * 1024 * 1024;
 /// Of a larger body so much is read and thrown away, so that the client hears the answer.
 const LARGEST_REFUSED_BODY: usize = 64 * 1024 * 1024;
 
@@ -48,6 +49,9 @@ pub(super) struct Query {
     filter: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
+    cursor: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
     attributes: Option<String>,
     excluded_attributes: Option<String>,
 }
@@ -104,6 +108,9 @@ impl Query {
             "filter" => Some(&mut self.filter),
             "startindex" => Some(&mut self.start_index),
             "count" => Some(&mut self.count),
+            "cursor" => Some(&mut self.cursor),
+            "sortby" => Some(&mut self.sort_by),
+            "sortorder" => Some(&mut self.sort_order),
             "attributes" => Some(&mut self.attributes),
             "excludedattributes" => Some(&mut self.excluded_attributes),
             _ => None,
@@ -114,17 +121,30 @@ impl Query {
         self.filter.as_deref()
     }
 
-    pub(super) fn paging(&self) -> Result<Paging, scim::Error> {
-        Paging::read(self.start_index.as_deref(), self.count.as_deref())
+    pub(super) fn sort(&self, schemas: &[&Schema]) -> Result<Option<Sort>, scim::Error> {
+        Sort::read(schemas, self.sort_by.as_deref(), self.sort_order.as_deref())
     }
 
-    pub(super) fn projection(&self, kind: Kind) -> Result<Projection, scim::Error> {
-        Projection::read(kind, self.attributes.as_deref(), self.excluded_attributes.as_deref())
+    pub(super) fn paging(&self, listing: &Listing<'_>) -> Result<Paging, scim::Error> {
+        listing.paging(self.start_index.as_deref(), self.count.as_deref(), self.cursor.as_deref())
+    }
+
+    pub(super) fn projection(&self, schema: &Schema) -> Result<Projection, scim::Error> {
+        Projection::read(schema, self.attributes.as_deref(), self.excluded_attributes.as_deref())
     }
 
     pub(super) fn names_attributes(&self) -> bool {
         self.attributes.is_some() || self.excluded_attributes.is_some()
     }
+}
+
+/// What `If-Match` and `If-None-Match` demand (RFC 7644 §3.14).
+pub(super) fn precondition(headers: &HeaderMap) -> Precondition {
+    let versions = |name: HeaderName| {
+        let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        (!lines.is_empty()).then(|| Versions::parse(&lines.join(",")))
+    };
+    Precondition { matches: versions(IF_MATCH), matches_none: versions(IF_NONE_MATCH) }
 }
 
 /// The body as JSON, whatever its media type is said to be.
@@ -139,11 +159,11 @@ pub(super) async fn json(body: Body) -> Result<Value, Failure> {
         if read > LARGEST_REFUSED_BODY {
             break;
         }
-        if read <= LARGEST_BODY {
+        if read <= MAX_PAYLOAD {
             bytes.extend_from_slice(&chunk);
         }
     }
-    if read > LARGEST_BODY {
+    if read > MAX_PAYLOAD {
         return Err(Failure::TooLarge);
     }
     serde_json::from_slice(&bytes).map_err(|error| {

@@ -5,8 +5,10 @@ use std::fmt;
 
 use super::References;
 use super::template::Template;
+use crate::directory::schema::is_demanded;
 use crate::directory::{AttributeName, Dn, Ownership, Value};
-use crate::scim::{AttributePath, Document, Error, ScimType};
+use crate::scim::schema::Type;
+use crate::scim::{AttributePath, Document, Error, Kind, Schema, ScimType};
 
 /// How users become entries.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct AttributeRule {
     pub ldap: AttributeName,
     /// The source of its values.
     pub source: Source,
+    /// The type of the SCIM attribute, where the map says it: of a custom one.
+    pub scim_type: Option<Type>,
     /// The value when the source has none.
     pub default: Option<String>,
     /// Whether the source holds SCIM ids that become the DNs of those resources.
@@ -135,6 +139,47 @@ pub fn paths(rules: &[AttributeRule]) -> impl Iterator<Item = AttributePath> + '
         Source::Scim(path) => Some(path.clone()),
         _ => None,
     })
+}
+
+impl UserRules {
+    /// The SCIM attributes of users: RFC 7643's, those that the map names, and which of them an entry cannot do without.
+    pub fn schema(&self) -> Schema {
+        schema(Kind::User, &self.attributes, &self.object_classes, &[&self.rdn, &self.match_attribute])
+    }
+}
+
+impl GroupRules {
+    /// The same of groups.
+    pub fn schema(&self) -> Schema {
+        schema(Kind::Group, &self.attributes, &self.object_classes, &[&self.rdn])
+    }
+}
+
+fn schema(kind: Kind, rules: &[AttributeRule], classes: &[Value], named_by: &[&AttributeName]) -> Schema {
+    let mapped = rules.iter().filter_map(|rule| match &rule.source {
+        Source::Scim(path) => Some((path, rule.scim_type)),
+        _ => None,
+    });
+    let required: Vec<AttributePath> =
+        rules.iter().filter_map(|rule| required(rules, rule, classes, named_by)).collect();
+    Schema::new(kind, mapped, &required)
+}
+
+/// The path of a rule whose LDAP attribute the entry must have, when nothing else can give it a value.
+fn required(
+    rules: &[AttributeRule],
+    rule: &AttributeRule,
+    classes: &[Value],
+    named_by: &[&AttributeName],
+) -> Option<AttributePath> {
+    let is_alone = rules.iter().filter(|other| other.ldap == rule.ldap).count() == 1;
+    let is_needed = named_by.contains(&&rule.ldap) || is_demanded(classes, &rule.ldap);
+    match &rule.source {
+        Source::Scim(path) if is_alone && is_needed && rule.default.is_none() && path.filter.is_none() => {
+            Some(path.clone())
+        }
+        _ => None,
+    }
 }
 
 /// The LDAP attributes of a map, in its order.

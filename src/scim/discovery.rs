@@ -1,23 +1,31 @@
 //! What the service says of itself (RFC 7644 §4): ServiceProviderConfig, ResourceTypes, Schemas.
 //!
-//! Invariant: nothing is advertised that is not so.
+//! Invariant: nothing is advertised that is not so. The schemas are those that filters and PATCH go by.
 
 use serde_json::{Value, json};
 
-use super::list::{self, MAX_COUNT, Paging};
-use super::resource::Kind;
-use super::schema;
+use super::bulk;
+use super::list::{DEFAULT_COUNT, MAX_COUNT, Page, Paging};
+use super::schema::Schema;
 
 /// `GET /ServiceProviderConfig` (RFC 7643 §5).
 pub fn service_provider_config(base_url: &str) -> Value {
     json!({
         "schemas": [scim_v2::schema_urns::SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {"supported": true, "maxOperations": bulk::MAX_OPERATIONS, "maxPayloadSize": bulk::MAX_PAYLOAD},
         "filter": {"supported": true, "maxResults": MAX_COUNT},
         "changePassword": {"supported": false},
-        "sort": {"supported": false},
-        "etag": {"supported": false},
+        "sort": {"supported": true},
+        "etag": {"supported": true},
+        // RFC 9865 §4. No timeout is told: a cursor is a place, and good for ever.
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_COUNT,
+            "maxPageSize": MAX_COUNT,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",
@@ -33,12 +41,10 @@ pub fn service_provider_config(base_url: &str) -> Value {
 }
 
 /// The resource types that are offered (RFC 7643 §6).
-pub fn resource_types(base_url: &str, kinds: &[Kind]) -> Vec<Value> {
-    let resource_type = |kind: &Kind| {
-        let extensions = match kind {
-            Kind::User => json!([{"schema": schema::ENTERPRISE_USER, "required": false}]),
-            Kind::Group => json!([]),
-        };
+pub fn resource_types(base_url: &str, schemas: &[&Schema]) -> Vec<Value> {
+    let resource_type = |schema: &&Schema| {
+        let kind = schema.kind();
+        let extensions: Vec<Value> = schema.extensions().map(|urn| json!({"schema": urn, "required": false})).collect();
         json!({
             "schemas": [scim_v2::schema_urns::RESOURCE_TYPE],
             "id": kind.as_str(),
@@ -52,58 +58,25 @@ pub fn resource_types(base_url: &str, kinds: &[Kind]) -> Vec<Value> {
             },
         })
     };
-    kinds.iter().map(resource_type).collect()
+    schemas.iter().map(resource_type).collect()
 }
 
 /// The schemas of what is offered (RFC 7643 §7).
-pub fn schemas(base_url: &str, kinds: &[Kind]) -> Vec<Value> {
-    let mut schemas = Vec::new();
-    for kind in kinds {
-        match kind {
-            Kind::User => schemas.extend([schema::document("user"), schema::document("enterprise_user")]),
-            Kind::Group => schemas.push(schema::document("group")),
+pub fn schemas(base_url: &str, schemas: &[&Schema]) -> Vec<Value> {
+    let mut documents: Vec<Value> = schemas.iter().flat_map(|schema| schema.documents()).collect();
+    for document in &mut documents {
+        let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
+        let meta = json!({"resourceType": "Schema", "location": format!("{base_url}/Schemas/{id}")});
+        if let Some(members) = document.as_object_mut() {
+            members.insert("meta".to_owned(), meta);
         }
     }
-    for schema in &mut schemas {
-        say_what_is_kept(schema);
-        let id = schema.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if let Some(schema) = schema.as_object_mut() {
-            schema.insert("schemas".to_owned(), json!([scim_v2::schema_urns::SCHEMA]));
-            schema.insert(
-                "meta".to_owned(),
-                json!({"resourceType": "Schema", "location": format!("{base_url}/Schemas/{id}")}),
-            );
-        }
-    }
-    schemas
-}
-
-/// Leaves out what is not kept, and tells how group names compare.
-fn say_what_is_kept(schema: &mut Value) {
-    let id = schema.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    // What a resource cannot be without, so that clients do not try to take it away.
-    let required = [(Kind::User.schema(), "active"), (Kind::Group.schema(), "displayName")];
-    let Some(attributes) = schema.get_mut("attributes").and_then(Value::as_array_mut) else {
-        return;
-    };
-    let name_of = |attribute: &Value| attribute.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    attributes.retain(|attribute| !["password", "groups"].contains(&name_of(attribute).as_str()));
-    for attribute in attributes.iter_mut() {
-        let name = name_of(attribute);
-        let Some(attribute) = attribute.as_object_mut() else {
-            continue;
-        };
-        if required.contains(&(id.as_str(), name.as_str())) {
-            attribute.insert("required".to_owned(), json!(true));
-        }
-        if id == Kind::Group.schema() && name == "displayName" {
-            attribute.insert("caseExact".to_owned(), json!(true));
-        }
-    }
+    documents
 }
 
 /// A list of discovery documents, which is never paged (RFC 7644 §4).
 pub fn list(documents: Vec<Value>) -> Value {
-    let documents: Vec<_> = documents.into_iter().filter_map(|document| document.as_object().cloned()).collect();
-    list::response(documents.len() as u64, Paging { start_index: 1, count: MAX_COUNT }, documents)
+    let resources: Vec<_> = documents.into_iter().filter_map(|document| document.as_object().cloned()).collect();
+    let page = Page { total: resources.len() as u64, resources, next_cursor: None };
+    page.response(&Paging::Index { start_index: 1, count: MAX_COUNT })
 }

@@ -21,6 +21,10 @@ pub enum ScimType {
     NoTarget,
     /// A value that must be unique is taken.
     Uniqueness,
+    /// The cursor was not issued for this query (RFC 9865 §2.1).
+    InvalidCursor,
+    /// A page cannot hold so many (RFC 9865 §2.1).
+    InvalidCount,
 }
 
 impl ScimType {
@@ -34,6 +38,8 @@ impl ScimType {
             ScimType::Mutability => "mutability",
             ScimType::NoTarget => "noTarget",
             ScimType::Uniqueness => "uniqueness",
+            ScimType::InvalidCursor => "invalidCursor",
+            ScimType::InvalidCount => "invalidCount",
         }
     }
 }

@@ -1,139 +1,82 @@
-//! Filters (RFC 7644 §3.4.2.2): what the store's index answers, and what is evaluated value by value.
+//! Filters (RFC 7644 §3.4.2.2): what the store answers by itself, and what is evaluated resource by resource.
 //!
 //! Invariant: a filter that cannot be answered is `invalidFilter`, never "all" and never "none".
-
-use std::collections::BTreeMap;
 
 use scim_v2::filter::{AttrExp, AttrPath, CompValue, CompareOp, Filter, ValFilter, ValuePath};
 use serde_json::Value;
 
+use super::compare::{Comparison, indexed};
 use super::error::{Error, ScimType};
-use super::path::{AttributePath, text_of};
+use super::index::{Condition, Index};
+use super::path::AttributePath;
 use super::quirks;
-use super::resource::{self, Document, Kind, Resource, ResourceId};
-use super::schema;
+use super::resource::{self, Document, Kind, ResourceId};
+use super::schema::{Definition, ENTERPRISE_USER, Schema, Type};
 
-/// A value path with more conditions than this is evaluated, and not looked for in the index.
-const MOST_INDEXED_CONDITIONS: usize = 8;
+/// What the store compares at once; a longer filter is evaluated.
+const MOST_INDEXED: usize = 100;
 
-/// Which attributes of a kind of resource are found by equality without reading documents.
+/// What a list request asks for: the condition holds, and the rest of the filter as well.
 #[derive(Clone, Debug)]
-pub struct Index {
-    kind: Kind,
-    /// The paths by their keys.
-    paths: BTreeMap<String, AttributePath>,
-}
-
-/// A value under which a resource is found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct IndexEntry {
-    /// The path, as [`AttributePath::key`] writes it.
-    pub key: String,
-    /// The value, folded where case does not count.
-    pub value: String,
-}
-
-impl Index {
-    /// An index of `userName`, `externalId`, `displayName` and the given paths.
-    pub fn new(kind: Kind, paths: impl IntoIterator<Item = AttributePath>) -> Index {
-        let always = ["userName", "externalId", "displayName"].into_iter();
-        let always = always.filter_map(|name| AttributePath::parse(kind, name).ok());
-        Index { kind, paths: always.chain(paths).map(|path| (path.key(), path)).collect() }
-    }
-
-    /// The paths that the index covers: when they change, the index must be made anew.
-    pub fn keys(&self) -> Vec<String> {
-        self.paths.keys().cloned().collect()
-    }
-
-    /// Under which values a document is found.
-    pub fn entries(&self, document: &Document) -> Vec<IndexEntry> {
-        let of_path = |path: &AttributePath| {
-            let texts = path.texts(document).into_iter();
-            texts.map(|text| self.entry(path, &text)).collect::<Vec<IndexEntry>>()
-        };
-        let mut entries: Vec<IndexEntry> = self.paths.values().flat_map(of_path).collect();
-        entries.sort();
-        entries.dedup();
-        entries
-    }
-
-    /// The index entry that stands for "the value at `path` is `text`".
-    pub fn entry(&self, path: &AttributePath, text: &str) -> IndexEntry {
-        IndexEntry { key: path.key(), value: fold(schema::case_exact(self.kind, path), text) }
-    }
-
-    fn covers(&self, path: &AttributePath) -> bool {
-        self.paths.contains_key(&path.key())
-    }
-}
-
-fn fold(case_exact: bool, text: &str) -> String {
-    if case_exact { text.to_owned() } else { text.to_lowercase() }
-}
-
-/// A condition that the store answers by itself.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Term {
-    /// The resource of that id.
-    Id(ResourceId),
-    /// A group with that member.
-    Member(ResourceId),
-    /// A resource found under that value.
-    Index(IndexEntry),
-}
-
-/// What a list request asks for: all terms hold, and the rest of the filter as well.
-#[derive(Clone, Debug, Default)]
 pub struct Search {
     /// What narrows the rows.
-    pub terms: Vec<Term>,
-    kind: Option<Kind>,
-    rest: Vec<Filter>,
+    pub condition: Condition,
+    rest: Vec<Test>,
 }
 
 impl Search {
     /// Reads a filter as it came, after URL decoding. No filter selects everything.
     ///
     /// # Errors
-    /// `invalidFilter` when the filter cannot be read or asks for what is not supported.
+    /// `invalidFilter` when the filter cannot be read, or asks for what no resource can have.
     pub fn parse(index: &Index, text: Option<&str>) -> Result<Search, Error> {
-        let kind = index.kind;
-        let mut search = Search { kind: Some(kind), ..Search::default() };
         let Some(text) = text else {
-            return Ok(search);
+            return Ok(Search { condition: Condition::ALWAYS, rest: Vec::new() });
         };
         let refuse =
             |reason: &str| Error::new(ScimType::InvalidFilter, format!("the filter {} {reason}", shorten(text)));
         let filter: Filter = quirks::filter(text).parse().map_err(|_| refuse("cannot be read"))?;
-        let conditions = match filter {
-            Filter::And(conditions) => conditions.into_vec(),
+        let parts = match filter {
+            Filter::And(parts) => parts.into_vec(),
             single => vec![single],
         };
-        for condition in conditions {
-            match term(index, &condition) {
-                Some(term) => search.terms.push(term),
-                None => search.rest.push(condition),
+        let (mut conditions, mut rest, mut tests) = (Vec::new(), Vec::new(), Vec::new());
+        for part in &parts {
+            let test = Test::new(index.schema(), part).map_err(|reason| refuse(&reason))?;
+            match condition(index, part) {
+                Some(condition) => {
+                    conditions.push(condition);
+                    tests.push(test);
+                }
+                None => rest.push(test),
             }
         }
-        for condition in &search.rest {
-            check_supported(index, condition).map_err(|reason| refuse(&reason))?;
+        let mut condition = Condition::All(conditions);
+        if condition.size() > MOST_INDEXED {
+            rest.append(&mut tests);
+            condition = Condition::ALWAYS;
         }
-        Ok(search)
+        Ok(Search { condition, rest })
     }
 
-    /// Whether the terms say everything, so that documents need not be looked at.
+    /// Whether the condition says everything, so that resources need not be looked at.
     pub fn is_indexed(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Whether the resource fulfils the part of the filter that the terms leave open.
-    pub fn matches(&self, resource: &Resource) -> bool {
-        let Some(kind) = self.kind else {
-            return true;
-        };
-        let document = resource.representation("", None);
-        self.rest.iter().all(|condition| holds(kind, condition, &document))
+    /// Whether the resource, as it is shown, fulfils the part of the filter that the condition leaves open.
+    pub fn matches(&self, shown: &Document) -> bool {
+        self.rest.iter().all(|test| test.holds(shown))
+    }
+
+    /// Whether the rest of the filter looks at a core attribute, such as `members`.
+    pub fn looks_at(&self, extension: Option<&str>, name: &str) -> bool {
+        self.rest.iter().any(|test| test.looks_at(extension, name))
+    }
+
+    /// Whether it looks at the manager, whose name stands in another resource.
+    pub fn looks_at_manager(&self) -> bool {
+        self.looks_at(Some(ENTERPRISE_USER), "manager")
     }
 }
 
@@ -142,191 +85,228 @@ fn shorten(text: &str) -> String {
     format!("{start:?}")
 }
 
-/// The condition as a term, if the store can answer it.
-fn term(index: &Index, condition: &Filter) -> Option<Term> {
-    match condition {
-        Filter::Attr(AttrExp::Comparison(path, CompareOp::Eq, value)) => {
-            let path = AttributePath::resolve(index.kind, path.clone(), None, None);
-            term_for(index, &path, comparable(value)?)
+/// A filter whose paths and types were checked.
+#[derive(Clone, Debug)]
+enum Test {
+    Present(AttributePath),
+    Compare(AttributePath, Comparison),
+    /// Some value of a multi-valued attribute is selected.
+    Selects(AttributePath, Selection),
+    Not(Box<Test>),
+    All(Vec<Test>),
+    Any(Vec<Test>),
+}
+
+impl Test {
+    fn new(schema: &Schema, filter: &Filter) -> Result<Test, String> {
+        let all = |filters: &[Filter]| {
+            filters.iter().map(|filter| Test::new(schema, filter)).collect::<Result<Vec<Test>, String>>()
+        };
+        Ok(match filter {
+            Filter::Attr(AttrExp::Present(path)) => Test::Present(known(schema, path)?.0),
+            Filter::Attr(AttrExp::Comparison(path, operator, value)) => {
+                let (path, leaf) = known(schema, path)?;
+                let comparison = Comparison::new(Some(leaf), operator, value).map_err(|reason| about(&path, reason))?;
+                Test::Compare(path, comparison)
+            }
+            Filter::ValuePath(ValuePath { attr, filter }) => {
+                let (path, definition) = known(schema, attr)?;
+                let selection = Selection::new(Some(definition), filter, Strictness::Known)
+                    .map_err(|reason| about(&path, &reason))?;
+                Test::Selects(path, selection)
+            }
+            Filter::Not(inner) => Test::Not(Box::new(Test::new(schema, inner)?)),
+            Filter::And(filters) => Test::All(all(filters)?),
+            Filter::Or(filters) => Test::Any(all(filters)?),
+        })
+    }
+
+    fn holds(&self, document: &Document) -> bool {
+        match self {
+            Test::Present(path) => !path.values(document).is_empty(),
+            Test::Compare(path, comparison) => comparison.holds(&path.values(document)),
+            Test::Selects(path, selection) => path.values(document).into_iter().any(|value| selection.selects(value)),
+            Test::Not(inner) => !inner.holds(document),
+            Test::All(tests) => tests.iter().all(|test| test.holds(document)),
+            Test::Any(tests) => tests.iter().any(|test| test.holds(document)),
+        }
+    }
+
+    fn looks_at(&self, extension: Option<&str>, name: &str) -> bool {
+        match self {
+            Test::Present(path) | Test::Compare(path, _) | Test::Selects(path, _) => {
+                path.extension.as_deref() == extension && path.name == name
+            }
+            Test::Not(inner) => inner.looks_at(extension, name),
+            Test::All(tests) | Test::Any(tests) => tests.iter().any(|test| test.looks_at(extension, name)),
+        }
+    }
+}
+
+fn about(path: &AttributePath, reason: &str) -> String {
+    format!("cannot be answered for {path}: it {reason}")
+}
+
+/// The path, and what is known of where it leads. Attributes that nobody has told us of are refused: to answer "nobody"
+/// where a name is mistyped makes Entra create everybody again.
+fn known<'a>(schema: &'a Schema, path: &AttrPath) -> Result<(AttributePath, &'a Definition), String> {
+    let path = AttributePath::resolve(schema, path.clone(), None, None);
+    // The parts of a custom attribute whose form nobody declared are its own.
+    let undeclared = || schema.attribute(&path).filter(|definition| !definition.declared);
+    if let Some(leaf) = schema.leaf(&path).or_else(undeclared) {
+        return Ok((path, leaf));
+    }
+    let hint = match path.extension {
+        None => schema.nearest(&path.name).map(|known| format!("; did you mean {known}?")).unwrap_or_default(),
+        Some(_) => String::new(),
+    };
+    Err(format!("asks for {path}, which is in no schema and in no attribute map{hint}"))
+}
+
+/// A filter in brackets, on the values of one attribute.
+#[derive(Clone, Debug)]
+enum Selection {
+    Present(String),
+    Compare(String, Comparison),
+    Not(Box<Selection>),
+    All(Vec<Selection>),
+    Any(Vec<Selection>),
+}
+
+/// Whether sub-attributes must be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strictness {
+    Known,
+    Any,
+}
+
+impl Selection {
+    fn new(attribute: Option<&Definition>, filter: &ValFilter, strictness: Strictness) -> Result<Selection, String> {
+        let part = |path: &AttrPath| -> Result<(String, Option<Definition>), String> {
+            let name = quirks::sub_attribute(&path.name).to_owned();
+            let definition = attribute.and_then(|attribute| match attribute.kind {
+                Type::Complex => attribute.sub_attribute(&name),
+                _ => Some(attribute).filter(|_| name.eq_ignore_ascii_case("value")),
+            });
+            let declared = attribute.is_none_or(|attribute| attribute.declared);
+            if definition.is_none() && declared && strictness == Strictness::Known {
+                return Err(format!("has no sub-attribute {name}"));
+            }
+            Ok((name, definition.cloned()))
+        };
+        let all = |filters: &[ValFilter]| {
+            filters.iter().map(|filter| Selection::new(attribute, filter, strictness)).collect::<Result<_, _>>()
+        };
+        Ok(match filter {
+            ValFilter::Attr(AttrExp::Present(path)) => Selection::Present(part(path)?.0),
+            ValFilter::Attr(AttrExp::Comparison(path, operator, value)) => {
+                let (name, definition) = part(path)?;
+                Selection::Compare(name, Comparison::new(definition.as_ref(), operator, value)?)
+            }
+            ValFilter::Not(inner) => Selection::Not(Box::new(Selection::new(attribute, inner, strictness)?)),
+            ValFilter::And(filters) => Selection::All(all(filters)?),
+            ValFilter::Or(filters) => Selection::Any(all(filters)?),
+        })
+    }
+
+    fn selects(&self, value: &Value) -> bool {
+        let part = |name: &str| match value {
+            Value::Object(complex) => resource::attribute(complex, name),
+            simple => name.eq_ignore_ascii_case("value").then_some(simple),
+        };
+        match self {
+            Selection::Present(name) => part(name).is_some(),
+            Selection::Compare(name, comparison) => {
+                let values: Vec<&Value> = part(name).into_iter().collect();
+                comparison.holds(&values)
+            }
+            Selection::Not(inner) => !inner.selects(value),
+            Selection::All(selections) => selections.iter().all(|selection| selection.selects(value)),
+            Selection::Any(selections) => selections.iter().any(|selection| selection.selects(value)),
+        }
+    }
+}
+
+/// Says so when [`selects`] cannot evaluate a filter in brackets.
+pub(super) fn check_selection(attribute: Option<&Definition>, filter: &ValFilter) -> Result<(), String> {
+    Selection::new(attribute, filter, Strictness::Any).map(|_| ())
+}
+
+/// Whether a value path's filter selects this value of a multi-valued attribute.
+pub fn selects(attribute: Option<&Definition>, filter: &ValFilter, value: &Value) -> bool {
+    Selection::new(attribute, filter, Strictness::Any).is_ok_and(|selection| selection.selects(value))
+}
+
+/// The filter as a condition, if the store can answer all of it.
+fn condition(index: &Index, filter: &Filter) -> Option<Condition> {
+    let all = |filters: &[Filter]| filters.iter().map(|filter| condition(index, filter)).collect::<Option<Vec<_>>>();
+    let not = |condition: Condition| Condition::Not(Box::new(condition));
+    match filter {
+        Filter::Attr(AttrExp::Present(path)) => present(index, path),
+        Filter::Attr(AttrExp::Comparison(path, CompareOp::Eq, CompValue::Null)) => present(index, path).map(not),
+        Filter::Attr(AttrExp::Comparison(path, CompareOp::Ne, CompValue::Null)) => present(index, path),
+        Filter::Attr(AttrExp::Comparison(path, operator, value)) => {
+            let path = AttributePath::resolve(index.schema(), path.clone(), None, None);
+            let text = indexed(value)?;
+            match operator {
+                CompareOp::Eq => equal(index, &path, text),
+                CompareOp::Ne => equal(index, &path, text).map(not),
+                CompareOp::Sw if !text.is_empty() => {
+                    let covering = index.covering(&path)?;
+                    Some(Condition::StartsWith(index.entry(covering, &text)))
+                }
+                _ => None,
+            }
         }
         Filter::ValuePath(value_path) => {
             let conditions = match value_path.filter.as_ref() {
-                ValFilter::And(conditions) if conditions.len() <= MOST_INDEXED_CONDITIONS => conditions.to_vec(),
-                ValFilter::And(_) => return None,
+                ValFilter::And(conditions) => conditions.to_vec(),
                 single => vec![single.clone()],
             };
-            // `emails[type eq "work" and value eq "x"]` is found as `emails[type eq "work"].value`.
-            (0..conditions.len()).find_map(|position| {
+            // `emails[type eq "work" and value eq "x"]` is found as `emails[type eq "work"].value`. More conditions
+            // than two are nothing that is mapped.
+            (0..conditions.len().min(2)).find_map(|position| {
                 let mut others = conditions.clone();
                 let ValFilter::Attr(AttrExp::Comparison(sub, CompareOp::Eq, value)) = others.remove(position) else {
                     return None;
                 };
-                let path =
-                    AttributePath::resolve(index.kind, value_path.attr.clone(), ValFilter::all(others), Some(sub.name));
-                term_for(index, &path, comparable(&value)?)
+                let filter = ValFilter::all(others);
+                let path = AttributePath::resolve(index.schema(), value_path.attr.clone(), filter, Some(sub.name));
+                equal(index, &path, indexed(&value)?)
             })
         }
-        _ => None,
+        Filter::Not(inner) => condition(index, inner).map(not),
+        Filter::And(filters) => all(filters).map(Condition::All),
+        Filter::Or(filters) => all(filters).map(Condition::Any),
     }
 }
 
-fn term_for(index: &Index, path: &AttributePath, value: String) -> Option<Term> {
+fn present(index: &Index, path: &AttrPath) -> Option<Condition> {
+    let path = AttributePath::resolve(index.schema(), path.clone(), None, None);
+    if is_members(index.schema(), &path) && path.sub.as_deref().is_none_or(|sub| sub == "value") {
+        return Some(Condition::HasMembers);
+    }
+    // A complex value may be there and have no `value` to be found by.
+    let simple = index.schema().leaf(&path).is_some_and(|leaf| leaf.kind != Type::Complex);
+    index.covering(&path).filter(|_| simple).map(|path| Condition::Present(path.key()))
+}
+
+fn equal(index: &Index, path: &AttributePath, value: String) -> Option<Condition> {
     if path.extension.is_none() && path.filter.is_none() {
         if path.name == "id" {
-            return Some(Term::Id(ResourceId(value)));
+            return Some(Condition::Id(ResourceId(value)));
         }
-        if is_members(index.kind, path) && path.sub.as_deref().is_none_or(|sub| sub == "value") {
-            return Some(Term::Member(ResourceId(value)));
+        if is_members(index.schema(), path) && path.sub.as_deref().is_none_or(|sub| sub == "value") {
+            // Ids are lower case, and `members.value` compares without case (RFC 7643 §8.7.1).
+            return Some(Condition::Member(ResourceId(value.to_lowercase())));
         }
     }
-    // `manager.value` is what `manager` compares by.
-    let plain = AttributePath { sub: path.sub.clone().filter(|sub| sub != "value"), ..path.clone() };
-    let covered = [path, &plain].into_iter().find(|path| index.covers(path))?;
-    Some(Term::Index(index.entry(covered, &value)))
+    let covering = index.covering(path)?;
+    Some(Condition::Equals(index.entry(covering, &value)))
 }
 
-fn is_members(kind: Kind, path: &AttributePath) -> bool {
-    kind == Kind::Group && path.extension.is_none() && path.name == "members"
-}
-
-fn comparable(value: &CompValue) -> Option<String> {
-    match value {
-        CompValue::Str(text) => Some(text.clone()),
-        CompValue::True => Some("true".to_owned()),
-        CompValue::False => Some("false".to_owned()),
-        CompValue::Number(number) => Some(number.to_string()),
-        CompValue::Null => None,
-    }
-}
-
-/// Refuses what cannot be evaluated on a document, and attributes that nobody has told us of: to answer
-/// "nobody" where a name is mistyped makes Entra create everybody again.
-fn check_supported(index: &Index, filter: &Filter) -> Result<(), String> {
-    let kind = index.kind;
-    let check_path = |path: &AttrPath| {
-        let path = AttributePath::resolve(kind, path.clone(), None, None);
-        if is_members(kind, &path) {
-            return Err(
-                "asks for members in a way that is not supported: use members eq \"id\", alone or joined by and"
-                    .to_owned(),
-            );
-        }
-        let common = path.extension.is_none() && ["meta", "schemas"].contains(&path.name.as_str());
-        if common || schema::defines(kind, &path) || index.covers(&path) {
-            return Ok(());
-        }
-        Err(format!("asks for {path}, which is in no schema and in no attribute map"))
-    };
-    match filter {
-        Filter::Attr(AttrExp::Present(path)) => check_path(path),
-        Filter::Attr(AttrExp::Comparison(path, operator, _)) => {
-            check_operator(operator)?;
-            check_path(path)
-        }
-        Filter::ValuePath(ValuePath { attr, filter }) => {
-            check_path(attr)?;
-            let mut parts = Vec::new();
-            parts_of(filter, &mut parts);
-            let mut parts = parts.into_iter().map(|part| AttrPath { sub_attr: Some(part.to_owned()), ..attr.clone() });
-            parts.try_for_each(|path| check_path(&path))?;
-            check_value_filter(filter)
-        }
-        Filter::Not(inner) => check_supported(index, inner),
-        Filter::And(all) | Filter::Or(all) => all.iter().try_for_each(|filter| check_supported(index, filter)),
-    }
-}
-
-/// The sub-attributes that a value filter names.
-fn parts_of<'a>(filter: &'a ValFilter, parts: &mut Vec<&'a str>) {
-    match filter {
-        ValFilter::Attr(AttrExp::Present(part) | AttrExp::Comparison(part, _, _)) => parts.push(&part.name),
-        ValFilter::Not(inner) => parts_of(inner, parts),
-        ValFilter::And(all) | ValFilter::Or(all) => all.iter().for_each(|filter| parts_of(filter, parts)),
-    }
-}
-
-/// Says so when [`selects`] cannot evaluate a value filter.
-pub(super) fn check_value_filter(filter: &ValFilter) -> Result<(), String> {
-    match filter {
-        ValFilter::Attr(AttrExp::Present(_)) => Ok(()),
-        ValFilter::Attr(AttrExp::Comparison(_, operator, _)) => check_operator(operator),
-        ValFilter::Not(inner) => check_value_filter(inner),
-        ValFilter::And(all) | ValFilter::Or(all) => all.iter().try_for_each(check_value_filter),
-    }
-}
-
-fn check_operator(operator: &CompareOp) -> Result<(), String> {
-    match operator {
-        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => {
-            Err(format!("uses {operator}, which is not supported: use eq, ne, co, sw, ew or pr"))
-        }
-        CompareOp::Eq | CompareOp::Ne | CompareOp::Co | CompareOp::Sw | CompareOp::Ew => Ok(()),
-    }
-}
-
-fn holds(kind: Kind, filter: &Filter, document: &Document) -> bool {
-    match filter {
-        Filter::Attr(AttrExp::Present(path)) => {
-            !AttributePath::resolve(kind, path.clone(), None, None).values(document).is_empty()
-        }
-        Filter::Attr(AttrExp::Comparison(path, operator, wanted)) => {
-            let path = AttributePath::resolve(kind, path.clone(), None, None);
-            let case_exact = schema::case_exact(kind, &path);
-            let values = path.values(document);
-            compare_any(&values, operator, wanted, case_exact)
-        }
-        Filter::ValuePath(ValuePath { attr, filter }) => {
-            let path = AttributePath::resolve(kind, attr.clone(), Some(filter.as_ref().clone()), None);
-            !path.values(document).is_empty()
-        }
-        Filter::Not(inner) => !holds(kind, inner, document),
-        Filter::And(all) => all.iter().all(|filter| holds(kind, filter, document)),
-        Filter::Or(all) => all.iter().any(|filter| holds(kind, filter, document)),
-    }
-}
-
-/// `ne` holds when no value is equal; every other comparison when some value fulfils it.
-fn compare_any(values: &[&Value], operator: &CompareOp, wanted: &CompValue, case_exact: bool) -> bool {
-    match operator {
-        CompareOp::Ne => !compare_any(values, &CompareOp::Eq, wanted, case_exact),
-        CompareOp::Eq if *wanted == CompValue::Null => values.is_empty(),
-        _ => values.iter().any(|value| compare(value, operator, wanted, case_exact)),
-    }
-}
-
-fn compare(value: &Value, operator: &CompareOp, wanted: &CompValue, case_exact: bool) -> bool {
-    let (Some(value), Some(wanted)) = (text_of(value), comparable(wanted)) else {
-        return false;
-    };
-    // Entra writes `primary eq "True"`: a boolean has one meaning in any case.
-    let case_exact = case_exact && !["true", "false"].contains(&value.as_str());
-    let (value, wanted) = (fold(case_exact, &value), fold(case_exact, &wanted));
-    match operator {
-        CompareOp::Eq => value == wanted,
-        CompareOp::Co => value.contains(&wanted),
-        CompareOp::Sw => value.starts_with(&wanted),
-        CompareOp::Ew => value.ends_with(&wanted),
-        // Refused by `check_operator`, in filters as in paths.
-        CompareOp::Ne | CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => false,
-    }
-}
-
-/// Whether a value path's filter selects this value of a multi-valued attribute.
-pub fn selects(filter: &ValFilter, value: &Value) -> bool {
-    let part = |path: &AttrPath| match value {
-        Value::Object(complex) => resource::attribute(complex, &path.name),
-        simple => path.name.eq_ignore_ascii_case("value").then_some(simple),
-    };
-    match filter {
-        ValFilter::Attr(AttrExp::Present(path)) => part(path).is_some(),
-        ValFilter::Attr(AttrExp::Comparison(path, operator, wanted)) => {
-            let values: Vec<&Value> = part(path).into_iter().collect();
-            compare_any(&values, operator, wanted, false)
-        }
-        ValFilter::Not(inner) => !selects(inner, value),
-        ValFilter::And(all) => all.iter().all(|filter| selects(filter, value)),
-        ValFilter::Or(all) => all.iter().any(|filter| selects(filter, value)),
-    }
+fn is_members(schema: &Schema, path: &AttributePath) -> bool {
+    schema.kind() == Kind::Group && path.extension.is_none() && path.name == "members" && path.filter.is_none()
 }
 
 #[cfg(test)]
@@ -334,61 +314,79 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:manager";
+
     fn users() -> Index {
+        let schema = Schema::standard(Kind::User);
         let mapped = ["emails[type eq \"work\"].value", "manager"];
-        Index::new(Kind::User, mapped.map(|path| AttributePath::parse(Kind::User, path).unwrap()))
+        let mapped = mapped.map(|path| AttributePath::parse(&schema, path).unwrap());
+        Index::new(&schema, mapped)
+    }
+
+    fn groups() -> Index {
+        Index::new(&Schema::standard(Kind::Group), [])
     }
 
     #[track_caller]
-    fn check_terms(index: &Index, filter: &str, expected: &[(&str, &str)]) {
+    fn check_condition(index: &Index, filter: &str, expected: &str) {
         let search = Search::parse(index, Some(filter)).unwrap();
         assert!(search.is_indexed(), "{filter}");
-        let terms: Vec<(String, String)> = search
-            .terms
-            .into_iter()
-            .map(|term| match term {
-                Term::Id(id) => ("id".to_owned(), id.0),
-                Term::Member(id) => ("members".to_owned(), id.0),
-                Term::Index(entry) => (entry.key, entry.value),
-            })
-            .collect();
-        let expected: Vec<(String, String)> =
-            expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        assert_eq!(terms, expected);
+        assert_eq!(write(&search.condition), expected);
+    }
+
+    fn write(condition: &Condition) -> String {
+        let all = |inner: &[Condition], between: &str| inner.iter().map(write).collect::<Vec<_>>().join(between);
+        match condition {
+            Condition::All(inner) => all(inner, " & "),
+            Condition::Any(inner) => format!("({})", all(inner, " | ")),
+            Condition::Not(inner) => format!("!{}", write(inner)),
+            Condition::Id(id) => format!("id={id}"),
+            Condition::Member(id) => format!("member={id}"),
+            Condition::HasMembers => "members".to_owned(),
+            Condition::Equals(entry) => format!("{}={}", entry.key, entry.value),
+            Condition::StartsWith(entry) => format!("{}={}*", entry.key, entry.value),
+            Condition::Present(key) => format!("{key}=*"),
+        }
     }
 
     #[test]
-    fn equality_is_answered_by_the_index() {
-        let manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:manager";
-        check_terms(&users(), "userName eq \"ADA@contoso.com\"", &[("username", "ada@contoso.com")]);
-        check_terms(&users(), "externalId eq Ada", &[("externalid", "Ada")]);
-        check_terms(
+    fn what_the_store_finds_it_is_asked_for() {
+        check_condition(&users(), "userName eq \"ADA@contoso.com\"", "username=ada@contoso.com");
+        check_condition(&users(), "externalId eq Ada", "externalid=Ada");
+        check_condition(&users(), "emails[type eq \"work\"].value eq \"A@x\"", "emails[type eq \"work\"].value=a@x");
+        check_condition(&users(), "id eq \"U1\" and manager eq \"U2\"", &format!("id=U1 & {MANAGER}=u2"));
+        check_condition(&users(), "manager.value eq \"U2\"", &format!("{MANAGER}=u2"));
+        check_condition(
             &users(),
-            "emails[type eq \"work\"].value eq \"A@x\"",
-            &[("emails[type eq \"work\"].value", "a@x")],
+            "userName sw \"A\" and not (displayName pr or externalId ne \"x\")",
+            "username=a* & !(displayname=* | !externalid=x)",
         );
-        check_terms(&users(), "id eq \"U1\" and manager eq \"U2\"", &[("id", "U1"), (manager, "u2")]);
-        check_terms(&users(), "manager.value eq \"U2\"", &[(manager, "u2")]);
-        let groups = Index::new(Kind::Group, []);
-        check_terms(&groups, "displayName eq \" Sales and Ops \"", &[("displayname", " Sales and Ops ")]);
-        check_terms(&groups, "id eq \"G1\" and members eq \"U1\"", &[("id", "G1"), ("members", "U1")]);
-        check_terms(&groups, "members[value eq \"U1\"]", &[("members", "U1")]);
+        check_condition(&users(), "displayName eq null", "!displayname=*");
+        check_condition(&groups(), "displayName eq \" Sales and Ops \"", "displayname= Sales and Ops ");
+        check_condition(&groups(), "id eq \"G1\" and members eq \"U1\"", "id=G1 & member=u1");
+        check_condition(&groups(), "members[value eq \"U1\"] or members pr", "(member=u1 | members)");
+    }
+
+    #[test]
+    fn a_filter_of_many_terms_is_evaluated() {
+        let names: Vec<String> = (0..200).map(|number| format!("userName eq \"u{number}\"")).collect();
+        let search = Search::parse(&users(), Some(&names.join(" or "))).unwrap();
+        assert_eq!(search.condition, Condition::ALWAYS);
+        assert!(search.matches(json!({"userName": "U7"}).as_object().unwrap()));
+        assert!(!search.matches(json!({"userName": "U200"}).as_object().unwrap()));
     }
 
     #[track_caller]
     fn check_matches(filter: &str, expected: bool) {
-        let document = json!({"userName": "Ada", "title": "Engineer", "active": false,
-            "emails": [{"type": "work", "value": "w@x", "primary": true}, {"type": "home", "value": "h@x"}]});
-        let resource = Resource {
-            id: ResourceId("U1".to_owned()),
-            kind: Kind::User,
-            document: document.as_object().unwrap().clone(),
-            version: 1,
-            created: String::new(),
-            modified: String::new(),
-        };
-        let index = Index::new(Kind::User, []);
-        assert_eq!(Search::parse(&index, Some(filter)).unwrap().matches(&resource), expected, "{filter}");
+        let document = json!({"id": "U1", "userName": "Ada", "title": "Engineer", "active": false,
+            "emails": [{"type": "work", "value": "w@x", "primary": true}, {"type": "home", "value": "h@x"}],
+            "name": {"familyName": "Byron"},
+            "x509Certificates": [{"value": "QUJD"}],
+            "meta": {"created": "2026-01-02T03:04:05.678Z", "resourceType": "User"},
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D"}});
+        let index = Index::new(&Schema::standard(Kind::User), []);
+        let search = Search::parse(&index, Some(filter)).unwrap();
+        assert_eq!(search.matches(document.as_object().unwrap()), expected, "{filter}");
     }
 
     #[test]
@@ -396,27 +394,43 @@ mod tests {
         check_matches("title eq \"engineer\"", true);
         check_matches("title eq \"engine\"", false);
         check_matches("title sw \"engine\" and active eq false", true);
-        check_matches("active eq \"False\"", true);
+        check_matches("active eq \"False\" and active eq False", true);
         check_matches("emails[type eq \"home\" and value ew \"@x\"]", true);
         check_matches("emails[primary eq \"True\"].value eq \"w@x\"", true);
+        check_matches("emails[not (type eq \"work\")] and emails co \"H@\"", true);
         check_matches("not (title pr) or nickName pr", false);
         check_matches("title ne \"engineer\"", false);
-        check_matches("nickName eq null", true);
+        check_matches("nickName eq null and name pr and addresses eq null", true);
+        check_matches("title gt \"DEAN\" and title le \"ENGINEER\"", true);
+        check_matches(
+            "meta.created gt \"2026-01-02T03:04:05Z\" and meta.created lt \"2026-01-02T05:00:00+01:00\"",
+            true,
+        );
+        check_matches("meta.resourceType eq \"User\" and name.familyName ew \"RON\"", true);
+        check_matches("URN:ietf:params:scim:schemas:extension:ENTERPRISE:2.0:User:Department EQ \"r&d\"", true);
+        check_matches("x509Certificates.value eq \"qujd\"", false);
+        check_matches("id ge \"U1\" and id le \"U1\"", true);
+        check_matches("profileUrl ne \"http://x\"", true);
+    }
+
+    #[track_caller]
+    fn check_refused(index: &Index, filter: &str, reason: &str) {
+        let error = Search::parse(index, Some(filter)).unwrap_err();
+        assert_eq!(error.scim_type, ScimType::InvalidFilter, "{filter}");
+        assert!(error.detail.ends_with(reason), "{}", error.detail);
     }
 
     #[test]
-    fn what_is_not_supported_is_refused() {
-        let groups = Index::new(Kind::Group, []);
-        for filter in [
-            "members co \"U\"",
-            "members eq \"U1\" or displayName eq \"x\"",
-            "displayName gt \"a\"",
-            "displayName",
-            "not members",
-        ] {
-            let error = Search::parse(&groups, Some(filter)).unwrap_err();
-            assert_eq!(error.scim_type, ScimType::InvalidFilter, "{filter}");
-        }
-        assert!(Search::parse(&groups, Some(&"not (".repeat(1000))).is_err());
+    fn what_has_no_answer_is_refused() {
+        check_refused(&users(), "displayName", "cannot be read");
+        check_refused(&users(), &"not (".repeat(1000), "cannot be read");
+        check_refused(&users(), "userNam eq \"a\"", "did you mean userName?");
+        check_refused(&users(), "urn:example:2.0:User:badge eq \"a\"", "which is in no schema and in no attribute map");
+        check_refused(&users(), "name eq \"a\"", "compares a complex attribute: name one of its sub-attributes");
+        check_refused(&users(), "emails[kind eq \"a\"]", "it has no sub-attribute kind");
+        check_refused(&users(), "active gt true", "compares a boolean by another operator than eq or ne");
+        check_refused(&users(), "meta.created gt \"noon\"", "compares a date with something else");
+        check_refused(&users(), "title co null", "compares null by another operator than eq or ne");
+        check_refused(&groups(), "not members", "cannot be read");
     }
 }

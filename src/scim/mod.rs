@@ -4,19 +4,31 @@
 //! [`quirks`] where a form can be turned into the RFC's own, and said in a comment where it changes what an
 //! operation means ([`patch`]).
 
+pub mod bulk;
+pub mod compare;
 pub mod discovery;
 pub mod error;
 pub mod filter;
+pub mod index;
 pub mod list;
 pub mod patch;
 pub mod path;
+pub mod projection;
 pub mod quirks;
+pub mod redact;
 pub mod resource;
 pub mod schema;
+pub mod sort;
+pub mod version;
 
 pub use error::{Error, ScimType};
 pub use filter::Search;
-pub use list::{Paging, Projection};
+pub use index::{Condition, Index};
+pub use list::Paging;
 pub use patch::{MemberChange, Patch, Patched};
 pub use path::{AttributePath, Path};
-pub use resource::{Document, Draft, Kind, Member, Resource, ResourceId};
+pub use projection::Projection;
+pub use resource::{Document, Draft, Kind, Member, Resource, ResourceId, Surroundings};
+pub use schema::Schema;
+pub use sort::Sort;
+pub use version::{Precondition, Versions};

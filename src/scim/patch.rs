@@ -11,7 +11,7 @@ use super::filter::selects;
 use super::path::{AttributePath, Path, text_of};
 use super::quirks;
 use super::resource::{self, Document, Kind, ResourceId, clean_value};
-use super::schema::{self, Definition, Type};
+use super::schema::{Definition, Schema, Type};
 
 /// The kind of a PATCH operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum MemberChange {
 /// The operations of a PATCH request.
 #[derive(Clone, Debug)]
 pub struct Patch {
-    kind: Kind,
+    schema: Schema,
     operations: Vec<Operation>,
 }
 
@@ -78,14 +78,14 @@ impl Patch {
     /// # Errors
     /// `invalidSyntax` for a body that is no PatchOp, `invalidPath` for a path that cannot be read,
     /// `mutability` for a path to what only the server writes, `noTarget` for a remove without path.
-    pub fn read(kind: Kind, body: &Value) -> Result<Patch, Error> {
+    pub fn read(schema: &Schema, body: &Value) -> Result<Patch, Error> {
         let syntax = |detail: String| Error::new(ScimType::InvalidSyntax, detail);
         let operations = body
             .as_object()
             .and_then(|body| resource::attribute(body, "Operations"))
             .and_then(Value::as_array)
             .ok_or_else(|| syntax("a PATCH body must be an object with an array named Operations".to_owned()))?;
-        let mut patch = Patch { kind, operations: Vec::new() };
+        let mut patch = Patch { schema: schema.clone(), operations: Vec::new() };
         for (index, operation) in operations.iter().enumerate() {
             let field = |name: &str| operation.as_object().and_then(|operation| resource::attribute(operation, name));
             let sent = field("op").unwrap_or(&Value::Null);
@@ -118,18 +118,19 @@ impl Patch {
             let detail = format!("Operations[{index}]: without a path the value must be an object");
             return Err(Error::new(ScimType::InvalidSyntax, detail));
         };
+        let kind = self.schema.kind();
         for (path, value) in attributes {
-            let is_members = self.kind == Kind::Group && path.eq_ignore_ascii_case("members");
+            let is_members = kind == Kind::Group && path.eq_ignore_ascii_case("members");
             if resource::is_reserved(&path) && !is_members {
                 continue;
             }
             let named = format!("Operations[{index}], attribute {path:?}");
             let is_urn = path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:"));
-            let known = schema::extension_attribute_of(&path).is_some();
-            if path.eq_ignore_ascii_case(self.kind.schema()) {
+            if path.eq_ignore_ascii_case(kind.schema()) {
                 self.push_pathless(index, op, value)?;
-            } else if is_urn && value.is_object() && !known {
-                let target = Target::Attribute(Path::Extension(resource::canonical_urn(&path)));
+            } else if is_urn && value.is_object() && !self.names_attribute(&path) {
+                let urn = self.schema.extension(&path).unwrap_or(&path).to_owned();
+                let target = Target::Attribute(Path::Extension(urn));
                 self.operations.push(Operation { op, target, value, says_value: true, named });
             } else {
                 self.push(named, op, &path, Some(value))?;
@@ -138,19 +139,28 @@ impl Patch {
         Ok(())
     }
 
+    /// Whether a URN leads to an attribute that is known: it tells `urn:…:enterprise:2.0:User:manager` from the URN of
+    /// an extension.
+    fn names_attribute(&self, urn: &str) -> bool {
+        AttributePath::parse(&self.schema, urn).is_ok_and(|path| self.schema.attribute(&path).is_some())
+    }
+
     fn push(&mut self, named: String, op: Op, path: &str, value: Option<Value>) -> Result<(), Error> {
-        let parsed = Path::parse(self.kind, path)?;
-        let target = match parsed {
-            Path::Attribute(path) if is_member_list(self.kind, &path) => Target::Members(selected_members(&path)?),
+        let mutability = |detail: String| Error::new(ScimType::Mutability, format!("{named}: {detail}"));
+        let target = match Path::parse(&self.schema, path)? {
+            Path::Core => return Err(mutability(format!("{path} is the schema of the resource and not an attribute"))),
+            Path::Attribute(path) if is_member_list(self.schema.kind(), &path) => {
+                Target::Members(selected_members(&path)?)
+            }
             Path::Attribute(path) if path.extension.is_none() && resource::is_reserved(&path.name) => {
                 if path.name == "password" {
                     // Never kept, and not ours to refuse: Entra sends one only when told to.
                     return Ok(());
                 }
-                return Err(Error::new(
-                    ScimType::Mutability,
-                    format!("{named}: {path} is written by the server alone"),
-                ));
+                return Err(mutability(format!("{path} is written by the server alone")));
+            }
+            Path::Attribute(path) if self.schema.leaf(&path).is_some_and(|leaf| leaf.read_only) => {
+                return Err(mutability(format!("{path} is written by the server alone")));
             }
             path => Target::Attribute(path),
         };
@@ -172,20 +182,31 @@ impl Patch {
                 Target::Members(selected) => {
                     patched.members.extend(member_change(operation, selected.as_ref()).map_err(place)?);
                 }
+                Target::Attribute(Path::Core) => {}
                 Target::Attribute(Path::Extension(urn)) => {
-                    change_extension(&mut patched.document, self.kind, urn, operation).map_err(place)?;
+                    change_extension(&mut patched.document, &self.schema, urn, operation).map_err(place)?;
                 }
                 Target::Attribute(Path::Attribute(path)) if names_extension(&patched.document, path) => {
-                    change_extension(&mut patched.document, self.kind, &path.to_string(), operation).map_err(place)?;
+                    change_extension(&mut patched.document, &self.schema, &path.to_string(), operation)
+                        .map_err(place)?;
                 }
                 Target::Attribute(Path::Attribute(path)) => {
                     patched.says_active |= path.extension.is_none() && path.name == "active";
-                    change_at(&mut patched.document, self.kind, path, operation.op, &operation.value).map_err(place)?;
+                    let (op, value) = (operation.op, &operation.value);
+                    change_at(&mut patched.document, &self.schema, path, op, value).map_err(place)?;
                 }
             }
         }
-        resource::check_required(self.kind, &patched.document)?;
-        Ok(patched)
+        // What was missing before, since the attribute map demands more than it did, keeps nobody from being disabled.
+        let missing_before = resource::missing(&self.schema, document);
+        let missing = resource::missing(&self.schema, &patched.document);
+        match missing.iter().find(|path| !missing_before.contains(path)) {
+            Some(path) => {
+                let detail = format!("{path} is required and cannot be taken away or be blank");
+                Err(Error::new(ScimType::Mutability, detail))
+            }
+            None => Ok(patched),
+        }
     }
 }
 
@@ -213,7 +234,7 @@ fn selected_members(path: &AttributePath) -> Result<Option<Vec<ResourceId>>, Err
     }
     if path.sub.as_ref().is_some_and(|sub| path.filter.is_some() || sub != "value") {
         let detail = format!("{path}: a member is added or removed, not changed in part");
-        return Err(Error::new(ScimType::InvalidPath, detail));
+        return Err(Error::new(ScimType::Mutability, detail));
     }
     let Some(filter) = &path.filter else {
         return Ok(None);
@@ -240,7 +261,7 @@ fn member_change(operation: &Operation, selected: Option<&Vec<ResourceId>>) -> R
     })
 }
 
-fn change_extension(document: &mut Document, kind: Kind, urn: &str, operation: &Operation) -> Result<(), Error> {
+fn change_extension(document: &mut Document, schema: &Schema, urn: &str, operation: &Operation) -> Result<(), Error> {
     let attributes = match (&operation.op, &operation.value) {
         (Op::Remove, _) | (_, Value::Null) => {
             remove(document, urn);
@@ -250,18 +271,28 @@ fn change_extension(document: &mut Document, kind: Kind, urn: &str, operation: &
         _ => return Err(Error::new(ScimType::InvalidValue, "an extension must be an object")),
     };
     for (name, value) in attributes {
-        let path = AttributePath { extension: Some(urn.to_owned()), name: name.clone(), filter: None, sub: None };
-        change_at(document, kind, &path, operation.op, value)?;
+        let name = resource::canonical_name(schema.named(Some(urn), name), name);
+        let path = AttributePath { extension: Some(urn.to_owned()), name, filter: None, sub: None };
+        change_at(document, schema, &path, operation.op, value)?;
     }
     Ok(())
 }
 
 /// One attribute of a document, in the extension that holds it.
-fn change_at(document: &mut Document, kind: Kind, path: &AttributePath, op: Op, value: &Value) -> Result<(), Error> {
-    let definition = schema::attribute(kind, path);
+fn change_at(
+    document: &mut Document,
+    schema: &Schema,
+    path: &AttributePath,
+    op: Op,
+    value: &Value,
+) -> Result<(), Error> {
+    let definition = schema.declared(path.extension.as_deref(), &path.name);
     let Some(urn) = &path.extension else {
-        // Absent must never come to mean false, nor a removal to mean true: the state stays.
-        if path.name == "active" && (op == Op::Remove || quirks::without_nulls(value).is_none()) {
+        // Absent must never come to mean false, nor a removal to mean true.
+        if path.name == "active" && op == Op::Remove {
+            return Err(Error::new(ScimType::Mutability, "active is true or false and cannot be taken away"));
+        }
+        if path.name == "active" && quirks::without_nulls(value).is_none() {
             return Ok(());
         }
         return change(document, definition, path, op, value);
@@ -330,6 +361,9 @@ fn change(
         let mut merged = present.and_then(Value::as_object).cloned().unwrap_or_default();
         for (sub, value) in parts {
             let sub_definition = definition.and_then(|definition| definition.sub_attribute(sub));
+            if sub_definition.is_some_and(|known| known.read_only) {
+                continue;
+            }
             let name = resource::canonical_name(sub_definition, sub);
             change(
                 &mut merged,
@@ -353,15 +387,20 @@ fn change(
 /// A remove that names a value, `"value": [{"value": "U2"}]`, takes away that value and no other.
 fn remains_after_removal(present: Option<&Value>, named: &Value) -> Option<Value> {
     let present = present?;
-    let named = named_texts(named);
+    let named = named_texts(None, named);
     let spared = !named.is_empty() && text_of(present).is_some_and(|text| !named.contains(&text));
     spared.then(|| present.clone())
 }
 
-fn named_texts(value: &Value) -> Vec<String> {
+fn named_texts(definition: Option<&Definition>, value: &Value) -> Vec<String> {
+    let text = |value: &Value| {
+        let role =
+            definition.zip(value.as_object()).and_then(|(definition, element)| quirks::role(definition, element));
+        role.map_or_else(|| text_of(value), |role| text_of(&Value::Object(role))).filter(|text| !text.is_empty())
+    };
     match value {
-        Value::Array(elements) => elements.iter().filter_map(text_of).filter(|text| !text.is_empty()).collect(),
-        single => text_of(single).into_iter().filter(|text| !text.is_empty()).collect(),
+        Value::Array(elements) => elements.iter().filter_map(text).collect(),
+        single => text(single).into_iter().collect(),
     }
 }
 
@@ -373,7 +412,7 @@ fn change_elements(
     op: Op,
     value: &Value,
 ) -> Result<Vec<Value>, Error> {
-    let selected = |element: &Value| path.filter.as_ref().is_none_or(|filter| selects(filter, element));
+    let selected = |element: &Value| path.filter.as_ref().is_none_or(|filter| selects(definition, filter, element));
     let part_definition = path.sub.as_ref().map(|sub| definition.and_then(|definition| definition.sub_attribute(sub)));
     let cleaned = match part_definition {
         Some(part) => clean_value(part, &path.to_string(), value)?,
@@ -384,7 +423,7 @@ fn change_elements(
             // Nothing is added.
             return Ok(elements);
         }
-        let named = if op == Op::Remove { named_texts(value) } else { Vec::new() };
+        let named = if op == Op::Remove { named_texts(definition, value) } else { Vec::new() };
         return Ok(without_selected(elements, path, &named, selected));
     };
     let mut touched = Vec::new();

@@ -10,12 +10,15 @@ use serde_json::Value;
 
 use super::error::{Error, ScimType};
 use super::filter;
-use super::resource::{self, Document, Kind, canonical_name, canonical_urn};
-use super::schema;
+use super::quirks;
+use super::resource::{self, Document, canonical_name};
+use super::schema::{self, Schema};
 
 /// Where a PATCH operation aims.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Path {
+    /// All core attributes.
+    Core,
     /// A whole extension, by its URN.
     Extension(String),
     /// An attribute, some of its values, or a part of them.
@@ -27,20 +30,24 @@ impl Path {
     ///
     /// # Errors
     /// `invalidPath` with the path as it was sent.
-    pub fn parse(kind: Kind, text: &str) -> Result<Path, Error> {
+    pub fn parse(schema: &Schema, text: &str) -> Result<Path, Error> {
         let text = text.trim();
-        if text.eq_ignore_ascii_case(schema::ENTERPRISE_USER) {
-            return Ok(Path::Extension(canonical_urn(text)));
+        if let Some(urn) = schema.extension(text) {
+            return Ok(Path::Extension(urn.to_owned()));
         }
-        let parsed: PatchPath =
-            text.parse().map_err(|_| Error::new(ScimType::InvalidPath, format!("the path {text:?} cannot be read")))?;
-        if let PatchPath::Value(path) = &parsed {
-            let refuse = |reason| Error::new(ScimType::InvalidPath, format!("the path {text:?} {reason}"));
-            filter::check_value_filter(&path.filter).map_err(refuse)?;
+        if text.eq_ignore_ascii_case(schema.kind().schema()) {
+            return Ok(Path::Core);
         }
+        let refuse = |reason: &str| Error::new(ScimType::InvalidPath, format!("the path {text:?} {reason}"));
+        let parsed: PatchPath = quirks::path(text).parse().map_err(|_| refuse("cannot be read"))?;
         Ok(Path::Attribute(match parsed {
-            PatchPath::Attr(path) => AttributePath::resolve(kind, path, None, None),
-            PatchPath::Value(path) => AttributePath::resolve(kind, path.attr, Some(path.filter), path.sub_attr),
+            PatchPath::Attr(path) => AttributePath::resolve(schema, path, None, None),
+            PatchPath::Value(path) => {
+                let filter = path.filter;
+                let path = AttributePath::resolve(schema, path.attr, Some(filter.clone()), path.sub_attr);
+                filter::check_selection(schema.attribute(&path), &filter).map_err(|reason| refuse(&reason))?;
+                path
+            }
         }))
     }
 }
@@ -63,30 +70,30 @@ impl AttributePath {
     ///
     /// # Errors
     /// `invalidPath` when the text is no path, or names a whole extension.
-    pub fn parse(kind: Kind, text: &str) -> Result<AttributePath, Error> {
-        match Path::parse(kind, text)? {
+    pub fn parse(schema: &Schema, text: &str) -> Result<AttributePath, Error> {
+        match Path::parse(schema, text)? {
             Path::Attribute(path) => Ok(path),
-            Path::Extension(urn) => {
-                Err(Error::new(ScimType::InvalidPath, format!("{urn} is a schema, not an attribute")))
+            Path::Core | Path::Extension(_) => {
+                Err(Error::new(ScimType::InvalidPath, format!("{} is a schema, not an attribute", text.trim())))
             }
         }
     }
 
     /// Gives a parsed path its meaning for that kind of resource.
-    pub fn resolve(kind: Kind, parsed: AttrPath, filter: Option<ValFilter>, sub: Option<String>) -> AttributePath {
+    pub fn resolve(schema: &Schema, parsed: AttrPath, filter: Option<ValFilter>, sub: Option<String>) -> AttributePath {
         let extension = match parsed.uri {
-            Some(urn) if urn.eq_ignore_ascii_case(kind.schema()) => None,
-            Some(urn) => Some(canonical_urn(&urn)),
+            Some(urn) if urn.eq_ignore_ascii_case(schema.kind().schema()) => None,
+            Some(urn) => Some(schema.extension(&urn).map(str::to_owned).unwrap_or(urn)),
             // Entra names enterprise attributes without their URN in places: `"path": "manager"`.
             None => {
-                let core = schema::core_attribute(kind, &parsed.name).is_some();
-                let enterprise = schema::extension_attribute(schema::ENTERPRISE_USER, &parsed.name).is_some();
-                (kind == Kind::User && !core && enterprise).then(|| schema::ENTERPRISE_USER.to_owned())
+                let enterprise = schema.named(Some(schema::ENTERPRISE_USER), &parsed.name).is_some();
+                let core = schema.named(None, &parsed.name).is_some();
+                (!core && enterprise).then(|| schema::ENTERPRISE_USER.to_owned())
             }
         };
-        let sub = sub.or(parsed.sub_attr);
+        let sub = sub.or(parsed.sub_attr).map(|sub| quirks::sub_attribute(&sub).to_owned());
         let mut path = AttributePath { extension, name: parsed.name, filter, sub };
-        let definition = schema::attribute(kind, &path);
+        let definition = schema.attribute(&path);
         path.name = canonical_name(definition, &path.name);
         path.sub = path.sub.map(|sub| canonical_name(definition.and_then(|known| known.sub_attribute(&sub)), &sub));
         path
@@ -109,7 +116,7 @@ impl AttributePath {
         let elements = value.as_array().map_or_else(|| vec![value], |elements| elements.iter().collect());
         let selected = elements
             .into_iter()
-            .filter(|element| self.filter.as_ref().is_none_or(|filter| filter::selects(filter, element)));
+            .filter(|element| self.filter.as_ref().is_none_or(|filter| filter::selects(None, filter, element)));
         match &self.sub {
             None => selected.collect(),
             Some(sub) => selected
@@ -151,12 +158,13 @@ impl fmt::Display for AttributePath {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scim::Kind;
     use proptest::prelude::*;
     use serde_json::json;
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        assert_eq!(AttributePath::parse(Kind::User, text).unwrap().to_string(), expected);
+        assert_eq!(AttributePath::parse(&Schema::standard(Kind::User), text).unwrap().to_string(), expected);
     }
 
     #[test]
@@ -168,6 +176,9 @@ mod tests {
         check("urn:ietf:params:scim:schemas:core:2.0:User:USERNAME", "userName");
         check("name.GivenName", "name.givenName");
         check("emails[type eq \"work\"].Value", "emails[type eq \"work\"].value");
+        check("emails[type eq work].value", "emails[type eq \"work\"].value");
+        check("roles[primary EQ True].value", "roles[primary eq true].value");
+        check("manager.$REF", &format!("{manager}.$ref"));
         check(
             "urn:ietf:params:scim:schemas:extension:Custom:2.0:User:Badge",
             "urn:ietf:params:scim:schemas:extension:Custom:2.0:User:Badge",
@@ -177,8 +188,8 @@ mod tests {
     #[test]
     fn a_schema_alone_is_a_whole_extension() {
         let urn = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-        assert_eq!(Path::parse(Kind::User, urn).unwrap(), Path::Extension(urn.to_owned()));
-        assert!(AttributePath::parse(Kind::User, urn).is_err());
+        assert_eq!(Path::parse(&Schema::standard(Kind::User), urn).unwrap(), Path::Extension(urn.to_owned()));
+        assert!(AttributePath::parse(&Schema::standard(Kind::User), urn).is_err());
     }
 
     #[test]
@@ -187,7 +198,9 @@ mod tests {
             "emails": [{"type": "Work", "value": "w"}, {"type": "home", "value": "h"}],
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "U2"}},
         });
-        let texts = |path: &str| AttributePath::parse(Kind::User, path).unwrap().texts(document.as_object().unwrap());
+        let texts = |path: &str| {
+            AttributePath::parse(&Schema::standard(Kind::User), path).unwrap().texts(document.as_object().unwrap())
+        };
         assert_eq!(texts("emails[type eq \"work\"].value"), ["w"]);
         assert_eq!(texts("emails.value"), ["w", "h"]);
         assert_eq!(texts("emails"), ["w", "h"]);
@@ -198,7 +211,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_the_parser_panic(text in ".{0,60}") {
-            let _ = Path::parse(Kind::User, &text);
+            let _ = Path::parse(&Schema::standard(Kind::User), &text);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Not a second dialect, and no question of who is talking: everybody's odd forms are read alike. The fixtures are
 //! in `tests/fixtures/entra`, one file per form.
 
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use super::error::{Error, ScimType};
 use super::patch::Op;
@@ -30,6 +30,28 @@ pub fn boolean(value: &Value) -> Option<bool> {
         Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
         _ => None,
     }
+}
+
+/// A number, or a text that is one: Entra without the flag writes other types as texts too.
+pub fn number(value: &Value) -> Option<Number> {
+    match value {
+        Value::Number(number) => Some(number.clone()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A role that is JSON text inside `value`, as Entra without the flag patches app roles; decoded once, it is what Entra
+/// posts (`fixtures/entra/patch-user/role-json-text.json`). `None` when it is a role like any other.
+pub fn role(definition: &Definition, element: &Document) -> Option<Document> {
+    let text = element.iter().find(|(name, _)| name.eq_ignore_ascii_case("value"))?.1.as_str()?;
+    if definition.name != "roles" || !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let decoded: Document = serde_json::from_str(text).ok()?;
+    let others = element.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("value"));
+    let others = others.map(|(name, value)| (name.clone(), value.clone()));
+    Some(decoded.into_iter().chain(others).collect())
 }
 
 /// The value without nulls, empty texts, empty arrays and empty objects, at any depth; `None` when
@@ -110,12 +132,36 @@ pub fn filter(text: &str) -> String {
     write(move_comparisons_into_brackets(tokens))
 }
 
+/// A path in the RFC's grammar, made from one of Entra's: a value in brackets without quotes, and `True` for `true`
+/// (`roles[primary eq True].value`).
+pub fn path(text: &str) -> String {
+    if !text.contains('[') {
+        return readable(text);
+    }
+    let mut tokens = tokens(text);
+    quote_bare_values(&mut tokens);
+    write(tokens)
+}
+
+/// RFC 7643 names a sub-attribute `$ref`, and the grammar of RFC 7644 has no `$` (erratum 8924); nor has that of
+/// `scim_v2`, which is given another name to read.
+const REFERENCE: &str = "$ref";
+const READABLE_REFERENCE: &str = "ref--";
+
+/// The sub-attribute that a parsed path names.
+pub fn sub_attribute(parsed: &str) -> &str {
+    let is_reference = parsed.eq_ignore_ascii_case(READABLE_REFERENCE);
+    if is_reference { REFERENCE } else { parsed }
+}
+
 /// The tokens as a text. No blank stands inside a bracket: the grammar of `scim_v2` 1.0 reads the blank
 /// and the first letters of `( primary` as its operator ` pr`.
 fn write(tokens: Vec<Token>) -> String {
     let mut text = String::new();
     for token in tokens {
-        let closes_up = matches!(token, Token::Mark('[' | ']' | ')')) || text.ends_with(['[', '(']) || text.is_empty();
+        let sub_attribute = matches!(&token, Token::Word(word) if word.starts_with('.') && text.ends_with(']'));
+        let mark = matches!(token, Token::Mark('[' | ']' | ')'));
+        let closes_up = mark || sub_attribute || text.ends_with(['[', '(']) || text.is_empty();
         if !closes_up {
             text.push(' ');
         }
@@ -162,11 +208,20 @@ fn tokens(text: &str) -> Vec<Token> {
         tokens.push(match first {
             '"' => Token::Quoted(json_string(token)),
             mark if "[]()".contains(mark) => Token::Mark(mark),
-            _ => Token::Word(token.to_owned()),
+            _ => Token::Word(readable(token)),
         });
         rest = after.trim_start();
     }
     tokens
+}
+
+fn readable(word: &str) -> String {
+    let found =
+        word.len().checked_sub(REFERENCE.len()).and_then(|start| Some((word.get(..start)?, word.get(start..)?)));
+    match found {
+        Some((before, last)) if last.eq_ignore_ascii_case(REFERENCE) => format!("{before}{READABLE_REFERENCE}"),
+        _ => word.to_owned(),
+    }
 }
 
 /// How long the quoted value at the start of `text` is. It ends at the first quote after which a filter
@@ -212,11 +267,13 @@ fn quote_bare_values(tokens: &mut [Token]) {
     let mut after_comparison = false;
     let mut previous_was_path = false;
     for token in tokens {
-        if after_comparison
-            && let Token::Word(word) = token
-            && !["true", "false", "null"].contains(&word.to_ascii_lowercase().as_str())
-        {
-            *token = Token::Quoted(Value::from(word.as_str()).to_string());
+        if after_comparison && let Token::Word(word) = token {
+            let literal = word.to_ascii_lowercase();
+            *token = if ["true", "false", "null"].contains(&literal.as_str()) {
+                Token::Word(literal)
+            } else {
+                Token::Quoted(Value::from(word.as_str()).to_string())
+            };
         }
         after_comparison = previous_was_path && token.is_word(&COMPARISONS);
         previous_was_path = !after_comparison

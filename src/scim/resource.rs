@@ -4,13 +4,17 @@
 //! the size of the group. Invariant: a document holds no nulls, no empty values, and nothing that
 //! [`is_reserved`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::compare;
 use super::error::{Error, ScimType};
+use super::path::{AttributePath, text_of};
 use super::quirks;
-use super::schema::{self, Definition, Type};
+use super::schema::{self, Definition, Schema, Type};
+use super::version;
 
 /// The attributes of a resource, unknown ones and extensions included, in the order they came.
 pub type Document = Map<String, Value>;
@@ -118,22 +122,23 @@ impl Draft {
     /// # Errors
     /// `invalidSyntax` when the body is not an object, `invalidValue` for each value of a wrong type
     /// and for a missing `userName` or `displayName`.
-    pub fn read(kind: Kind, body: &Value) -> Result<Draft, Error> {
+    pub fn read(schema: &Schema, body: &Value) -> Result<Draft, Error> {
         let Some(body) = body.as_object() else {
             return Err(Error::new(ScimType::InvalidSyntax, "the body is not a JSON object"));
         };
+        let core = schema.kind().schema();
         let mut problems = Vec::new();
         let mut document = Document::new();
         let mut members = None;
-        let core = attributes_under(body, kind.schema());
-        for (name, value) in body.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(kind.schema())).chain(core) {
-            if kind == Kind::Group && name.eq_ignore_ascii_case("members") {
+        let under_core = attributes_under(body, core);
+        for (name, value) in body.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(core)).chain(under_core) {
+            if schema.kind() == Kind::Group && name.eq_ignore_ascii_case("members") {
                 match quirks::member_ids(value) {
                     Ok(ids) => members = Some(ids),
                     Err(problem) => problems.push(problem),
                 }
             } else if !is_reserved(name) {
-                match clean_attribute(kind, name, value) {
+                match clean_attribute(schema, name, value) {
                     Ok(Some((name, value))) => _ = document.insert(name, value),
                     Ok(None) => {}
                     Err(problem) => problems.push(problem),
@@ -141,7 +146,7 @@ impl Draft {
             }
         }
         if problems.is_empty() {
-            problems.extend(check_required(kind, &document).err());
+            problems.extend(missing(schema, &document).iter().map(demand));
         }
         match Error::all(problems) {
             Some(error) => Err(error),
@@ -162,41 +167,37 @@ pub fn is_reserved(name: &str) -> bool {
         .any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
-/// Says so when the attribute is missing without which the resource has no name.
-pub fn check_required(kind: Kind, document: &Document) -> Result<(), Error> {
-    match text(document, kind.required()) {
-        Some(name) if !name.trim().is_empty() => Ok(()),
-        _ => {
-            let detail = format!("{} is required and must be a text that is not blank", kind.required());
-            Err(Error::new(ScimType::InvalidValue, detail))
-        }
-    }
+/// What the resource cannot be without and does not have. `active` is never missed: absent means true.
+pub fn missing(schema: &Schema, document: &Document) -> Vec<AttributePath> {
+    let is_there = |path: &AttributePath| {
+        let is_default = path.extension.is_none() && path.name == "active";
+        is_default || path.texts(document).iter().any(|text| !text.trim().is_empty())
+    };
+    schema.required().into_iter().filter(|path| !is_there(path)).collect()
+}
+
+/// What a client is told of an attribute that it left out.
+fn demand(path: &AttributePath) -> Error {
+    Error::new(ScimType::InvalidValue, format!("{path} is required and must be a text that is not blank"))
 }
 
 /// One top-level attribute in the schema's spelling and form; `None` when it is unassigned.
-fn clean_attribute(kind: Kind, name: &str, value: &Value) -> Result<Option<(String, Value)>, Error> {
+fn clean_attribute(schema: &Schema, name: &str, value: &Value) -> Result<Option<(String, Value)>, Error> {
     if name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) {
         let Some(attributes) = value.as_object() else {
             return Ok(quirks::without_nulls(value).map(|value| (name.to_owned(), value)));
         };
-        let urn = canonical_urn(name);
+        let urn = schema.extension(name).unwrap_or(name);
         let mut extension = Document::new();
         for (name, value) in attributes {
-            let definition = schema::extension_attribute(&urn, name);
-            if let Some(value) = clean_value(definition, name, value)? {
-                extension.insert(canonical_name(definition, name), value);
+            if let Some(value) = clean_value(schema.declared(Some(urn), name), name, value)? {
+                extension.insert(canonical_name(schema.named(Some(urn), name), name), value);
             }
         }
-        return Ok((!extension.is_empty()).then_some((urn, Value::Object(extension))));
+        return Ok((!extension.is_empty()).then(|| (urn.to_owned(), Value::Object(extension))));
     }
-    let definition = schema::core_attribute(kind, name);
+    let definition = schema.named(None, name);
     Ok(clean_value(definition, name, value)?.map(|value| (canonical_name(definition, name), value)))
-}
-
-/// The URN in the schema's spelling if it is a known one.
-pub fn canonical_urn(urn: &str) -> String {
-    let known = schema::ENTERPRISE_USER;
-    if urn.eq_ignore_ascii_case(known) { known.to_owned() } else { urn.to_owned() }
 }
 
 /// The attribute's name in the schema's spelling if it is a known one.
@@ -238,12 +239,27 @@ fn clean_single(definition: &Definition, name: &str, value: &Value) -> Result<Op
         (Type::Boolean, value) => {
             quirks::boolean(value).map(|flag| Some(json!(flag))).ok_or_else(|| wrong("true or false"))
         }
-        (Type::Text, Value::String(_)) => Ok(Some(value.clone())),
-        (Type::Text, _) => Err(wrong("a text")),
+        (Type::Integer, value) => match quirks::number(value).filter(|number| !number.is_f64()) {
+            Some(number) => Ok(Some(Value::Number(number))),
+            None => Err(wrong("a whole number")),
+        },
+        (Type::Decimal, value) => match quirks::number(value) {
+            Some(number) => Ok(Some(Value::Number(number))),
+            None => Err(wrong("a number")),
+        },
+        (Type::DateTime, Value::String(text)) if compare::instant(text).is_none() => {
+            Err(wrong("a date and time such as 2026-01-31T08:00:00Z"))
+        }
+        (Type::String | Type::Reference | Type::Binary | Type::DateTime, Value::String(_)) => Ok(Some(value.clone())),
+        (Type::String | Type::Reference | Type::Binary | Type::DateTime, _) => Err(wrong("a text")),
         (Type::Complex, Value::Object(attributes)) => {
+            let decoded = quirks::role(definition, attributes);
             let mut cleaned = Document::new();
-            for (sub, value) in attributes {
+            for (sub, value) in decoded.as_ref().unwrap_or(attributes) {
                 let sub_definition = definition.sub_attribute(sub);
+                if sub_definition.is_some_and(|known| known.read_only) {
+                    continue;
+                }
                 if let Some(value) = clean_value(sub_definition, &format!("{name}.{sub}"), value)? {
                     cleaned.insert(canonical_name(sub_definition, sub), value);
                 }
@@ -309,22 +325,18 @@ impl Resource {
         format!("{base_url}/{}/{}", self.kind.endpoint(), self.id)
     }
 
-    /// The resource as clients see it (RFC 7643 §3). `members` is given for a group whose members
-    /// are to be shown.
-    pub fn representation(&self, base_url: &str, members: Option<&[Member]>) -> Document {
-        let mut schemas = vec![self.kind.schema().to_owned()];
-        schemas.extend(
-            self.document.iter().filter(|(name, value)| is_extension(name, value)).map(|(name, _)| name.clone()),
-        );
+    /// The resource as clients see it (RFC 7643 §3).
+    pub fn representation(&self, base_url: &str, surroundings: &Surroundings) -> Document {
         let mut shown = Document::new();
-        shown.insert("schemas".to_owned(), json!(schemas));
+        // What the schemas are is known last: a manager who is gone may have been all of an extension.
+        shown.insert("schemas".to_owned(), Value::Null);
         shown.insert("id".to_owned(), json!(self.id.as_str()));
         shown.extend(self.document.clone());
         if self.kind == Kind::User {
             shown.insert("active".to_owned(), json!(self.is_active()));
-            add_manager_reference(&mut shown, base_url);
+            show_manager(&mut shown, base_url, &surroundings.managers);
         }
-        if let Some(members) = members {
+        if let Some(members) = &surroundings.members {
             let member = |member: &Member| {
                 json!({
                     "value": member.id.as_str(),
@@ -334,6 +346,9 @@ impl Resource {
             };
             shown.insert("members".to_owned(), members.iter().map(member).collect());
         }
+        let extensions = shown.iter().filter(|(name, value)| is_extension(name, value)).map(|(name, _)| json!(name));
+        let schemas = std::iter::once(json!(self.kind.schema())).chain(extensions).collect();
+        shown.insert("schemas".to_owned(), schemas);
         shown.insert(
             "meta".to_owned(),
             json!({
@@ -341,11 +356,34 @@ impl Resource {
                 "created": self.created,
                 "lastModified": self.modified,
                 "location": self.location(base_url),
-                "version": format!("W/\"{}\"", self.version),
+                "version": version::tag(self.version),
             }),
         );
         shown
     }
+
+    /// The id that `manager` holds.
+    pub fn manager(&self) -> Option<ResourceId> {
+        let extension = attribute(&self.document, schema::ENTERPRISE_USER)?.as_object()?;
+        let id = text_of(attribute(extension, "manager")?)?;
+        Some(ResourceId(id))
+    }
+
+    /// What somebody is called: `displayName`, or else the formatted name, or else `userName`.
+    fn label(&self) -> &str {
+        let formatted = || text(attribute(&self.document, "name")?.as_object()?, "formatted");
+        let found = text(&self.document, "displayName").or_else(formatted).or_else(|| text(&self.document, "userName"));
+        found.unwrap_or_default()
+    }
+}
+
+/// What of other resources a representation shows.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The members of a group, when they are to be shown.
+    pub members: Option<Vec<Member>>,
+    /// The users whom others name as their managers.
+    pub managers: BTreeMap<ResourceId, Resource>,
 }
 
 /// Whether the document says that the user may log in. Absent never means false: a client that
@@ -358,14 +396,22 @@ fn is_extension(name: &str, value: &Value) -> bool {
     name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) && value.is_object()
 }
 
-/// `manager` is shown as `{value, $ref}`: a bare id makes Entra see a difference for ever.
-fn add_manager_reference(shown: &mut Document, base_url: &str) {
-    let extension = shown.get_mut(schema::ENTERPRISE_USER).and_then(Value::as_object_mut);
-    let manager = extension.and_then(|extension| extension.get_mut("manager")).and_then(Value::as_object_mut);
-    if let Some(manager) = manager
-        && let Some(id) = manager.get("value").and_then(Value::as_str).map(str::to_owned)
-    {
-        manager.insert("$ref".to_owned(), json!(format!("{base_url}/Users/{id}")));
+/// `manager` is shown as `{value, $ref, displayName}` or not at all: a bare id makes Entra see a difference for ever,
+/// and one that leads nowhere would be no reference.
+fn show_manager(shown: &mut Document, base_url: &str, managers: &BTreeMap<ResourceId, Resource>) {
+    let Some(extension) = shown.get_mut(schema::ENTERPRISE_USER).and_then(Value::as_object_mut) else {
+        return;
+    };
+    let id = extension.get("manager").and_then(text_of).map(ResourceId);
+    match id.as_ref().and_then(|id| managers.get(id)) {
+        Some(manager) => {
+            let reference = json!({"value": manager.id.as_str(), "$ref": manager.location(base_url), "displayName": manager.label()});
+            extension.insert("manager".to_owned(), reference);
+        }
+        None => _ = extension.shift_remove("manager"),
+    }
+    if extension.is_empty() {
+        shown.shift_remove(schema::ENTERPRISE_USER);
     }
 }
 
@@ -375,13 +421,13 @@ mod tests {
 
     #[track_caller]
     fn check(kind: Kind, body: Value, expected: Value) {
-        let draft = Draft::read(kind, &body).unwrap();
+        let draft = Draft::read(&Schema::standard(kind), &body).unwrap();
         assert_eq!(Value::Object(draft.document), expected);
     }
 
     #[track_caller]
     fn check_refused(kind: Kind, body: Value, detail: &str) {
-        assert_eq!(Draft::read(kind, &body).unwrap_err().detail, detail);
+        assert_eq!(Draft::read(&Schema::standard(kind), &body).unwrap_err().detail, detail);
     }
 
     #[test]
@@ -438,7 +484,9 @@ mod tests {
 
     #[test]
     fn members_are_told_apart_from_the_document() {
-        let draft = Draft::read(Kind::Group, &json!({"displayName": "g", "members": [{"value": "U1"}]})).unwrap();
+        let draft =
+            Draft::read(&Schema::standard(Kind::Group), &json!({"displayName": "g", "members": [{"value": "U1"}]}))
+                .unwrap();
         assert_eq!(draft.members, Some(vec![ResourceId("U1".to_owned())]));
         assert!(!draft.document.contains_key("members"));
     }

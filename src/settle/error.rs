@@ -16,6 +16,14 @@ pub enum Error {
     /// The client's: there is no such resource.
     #[error("there is no resource {0}")]
     NotFound(ResourceId),
+    /// The client's: the resource has changed since it looked.
+    #[error("resource {id} is at version {settled}, which is not what the request demands: read it again")]
+    OtherVersion {
+        /// The resource.
+        id: ResourceId,
+        /// Its version.
+        settled: i64,
+    },
     /// The resource's: the directory will not hold it.
     #[error("{detail}")]
     Refused {
@@ -75,6 +83,8 @@ pub enum Verdict {
     Refused(scim::Error),
     /// There is no such resource.
     NotFound(ResourceId),
+    /// The resource is not at the version that the client demands.
+    OtherVersion(String),
     /// It may succeed later, unchanged.
     Later(String),
     /// The operator must act first.
@@ -88,9 +98,8 @@ impl Error {
     /// operator has to put right first, such as a missing right, must not cost the disabling of a leaver.
     pub(super) fn gives_up(&self) -> bool {
         match self {
-            Error::Invalid(_) | Error::NotFound(_) | Error::Refused { .. } | Error::Conflict(_) | Error::Guard(_) => {
-                true
-            }
+            Error::Invalid(_) | Error::NotFound(_) | Error::OtherVersion { .. } => true,
+            Error::Refused { .. } | Error::Conflict(_) | Error::Guard(_) => true,
             Error::Store(error) => matches!(error, store::Error::Taken { .. }),
             Error::Directory(error) => error.fault() == ldap::Fault::Refused,
             Error::Operator { .. } | Error::Misplaced { .. } | Error::Unfinished(_) | Error::Waiting(_) => false,
@@ -117,6 +126,7 @@ impl Error {
             Error::Conflict(detail) => refused(ScimType::Uniqueness, detail),
             Error::Store(error @ store::Error::Taken { .. }) => refused(ScimType::Uniqueness, &error.to_string()),
             Error::NotFound(id) => Verdict::NotFound(id.clone()),
+            Error::OtherVersion { .. } => Verdict::OtherVersion(self.to_string()),
             Error::Directory(error) => match error.fault() {
                 ldap::Fault::Passing if error.is_out_of_reach() => Verdict::Later(
                     "scimbridge cannot reach the directory or log in to it, and its log says why; the change is kept and \
@@ -154,7 +164,7 @@ impl Error {
     }
 
     /// Whether there is no use in trying another resource now.
-    pub(super) fn is_outage(&self) -> bool {
+    pub fn is_outage(&self) -> bool {
         match self {
             Error::Directory(error) => error.is_out_of_reach(),
             Error::Store(error) => matches!(error, store::Error::Access { .. }),

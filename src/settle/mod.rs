@@ -26,8 +26,7 @@ use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Link};
 use crate::ldap::{self, Depth, Directory, Fault, Filter};
 use crate::mapping::{GroupRules, UserRules, rules};
 use crate::plan::{self, Plan};
-use crate::scim::filter::Index;
-use crate::scim::{self, Kind, Resource, ResourceId, ScimType};
+use crate::scim::{self, Index, Kind, Resource, ResourceId, Schema, ScimType};
 use crate::store::{Intent, State, Store};
 use crash::{CrashPoint, crash_point};
 use locks::Locks;
@@ -45,11 +44,21 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// What is known of the SCIM attributes of that kind.
+    fn schema(&self, kind: Kind) -> Schema {
+        match (kind, &self.groups) {
+            (Kind::User, _) => self.users.schema(),
+            (Kind::Group, Some(groups)) => groups.schema(),
+            (Kind::Group, None) => Schema::standard(kind),
+        }
+    }
+
     /// What lookups of that kind are indexed by.
     pub fn index(&self, kind: Kind) -> Index {
+        let schema = self.schema(kind);
         match kind {
-            Kind::User => Index::new(kind, rules::paths(&self.users.attributes)),
-            Kind::Group => Index::new(kind, self.groups.iter().flat_map(|groups| rules::paths(&groups.attributes))),
+            Kind::User => Index::new(&schema, rules::paths(&self.users.attributes)),
+            Kind::Group => Index::new(&schema, self.groups.iter().flat_map(|groups| rules::paths(&groups.attributes))),
         }
     }
 }
@@ -103,6 +112,11 @@ impl Bridge {
             Kind::User => &self.users,
             Kind::Group => &self.groups,
         }
+    }
+
+    /// What is known of that kind's attributes.
+    pub fn schema_of(&self, kind: Kind) -> &Schema {
+        self.index_of(kind).schema()
     }
 
     /// Says in the log whether the directory can be worked with, before the first request finds out.

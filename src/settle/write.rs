@@ -9,9 +9,11 @@ use super::{
 };
 use crate::mapping::user::{Lock, map_user};
 use crate::mapping::{References, group::map_group, rules};
-use crate::scim::filter::Term;
+use crate::scim::index::Condition;
 use crate::scim::resource::{self, text};
-use crate::scim::{AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Resource, ResourceId};
+use crate::scim::{
+    AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Precondition, Resource, ResourceId,
+};
 use crate::store::{self, Intent, State, Wanted};
 
 /// A write of an existing resource.
@@ -56,30 +58,43 @@ impl Bridge {
     /// Replaces a resource's attributes; `active` and members that the draft does not name stay.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such resource.
-    pub async fn replace(&self, kind: Kind, id: &ResourceId, draft: Draft) -> Result<Resource, Error> {
-        self.edit(kind, id, Edit::Replace(draft)).await
+    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
+    pub async fn replace(
+        &self,
+        kind: Kind,
+        id: &ResourceId,
+        draft: Draft,
+        precondition: &Precondition,
+    ) -> Result<Resource, Error> {
+        self.edit(kind, id, Edit::Replace(draft), precondition).await
     }
 
     /// Applies a PATCH.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such resource.
-    pub async fn patch(&self, kind: Kind, id: &ResourceId, patch: Patch) -> Result<Resource, Error> {
-        self.edit(kind, id, Edit::Patch(patch)).await
+    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
+    pub async fn patch(
+        &self,
+        kind: Kind,
+        id: &ResourceId,
+        patch: Patch,
+        precondition: &Precondition,
+    ) -> Result<Resource, Error> {
+        self.edit(kind, id, Edit::Patch(patch), precondition).await
     }
 
     /// Deletes a resource, its entry and its memberships.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such resource.
-    pub async fn delete(&self, kind: Kind, id: &ResourceId) -> Result<(), Error> {
+    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
+    pub async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
         let _resource = self.locks.key(id.as_str()).await?;
-        let state = self.visible(kind, id).await?;
+        let mut state = self.visible(kind, id).await?;
         if !is_deletion(&state) && self.has_pending(&state).await? {
-            self.settle_earlier(&state).await?;
+            state = self.settle_earlier(&state).await?;
         }
+        check_version(&state, precondition)?;
         let wanted = Wanted {
             id: id.clone(),
             kind,
@@ -94,7 +109,13 @@ impl Bridge {
         self.settle_or_revert(id, Audience::Client).await.map(|_| ())
     }
 
-    async fn edit(&self, kind: Kind, id: &ResourceId, edit: Edit) -> Result<Resource, Error> {
+    async fn edit(
+        &self,
+        kind: Kind,
+        id: &ResourceId,
+        edit: Edit,
+        precondition: &Precondition,
+    ) -> Result<Resource, Error> {
         let mut write = GroupsWrite::Members;
         loop {
             let _groups = self.groups_guard(kind, write).await?;
@@ -108,6 +129,7 @@ impl Bridge {
                 }
                 state = self.settle_earlier(&state).await?;
             }
+            check_version(&state, precondition)?;
             let before = state.desired().cloned().unwrap_or_default();
             let after = apply(&edit, &before)?;
             if members_alone && renames(&before, &after.document) {
@@ -243,11 +265,11 @@ impl Bridge {
             }
         }
         let name = text(document, "displayName").unwrap_or_default();
-        let Ok(path) = AttributePath::parse(Kind::Group, "displayName") else {
+        let Ok(path) = AttributePath::parse(self.groups.schema(), "displayName") else {
             return Ok(None);
         };
-        let terms = [Term::Index(self.groups.entry(&path, name))];
-        let found = self.store.find(Kind::Group, &terms, 0, u32::MAX).await?;
+        let named = Condition::Equals(self.groups.entry(&path, name));
+        let found = self.store.find(Kind::Group, &named, 0, u32::MAX).await?;
         for group in found.resources.iter().filter(|group| same_group(&group.document, document)) {
             match self.store.state(&group.id).await? {
                 Some(state) if is_deletion(&state) => {
@@ -303,6 +325,12 @@ impl Bridge {
             _ => Ok(None),
         }
     }
+}
+
+/// The version that clients have seen is the settled one.
+fn check_version(state: &State, precondition: &Precondition) -> Result<(), Error> {
+    let settled = state.settled.as_ref().map(|resource| resource.version).unwrap_or_default();
+    if precondition.permits(settled) { Ok(()) } else { Err(Error::OtherVersion { id: state.id.clone(), settled }) }
 }
 
 /// What is wanted after a refusal: what stood before. But where several changes were pending together and one of

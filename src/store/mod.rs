@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 
 use crate::directory::{Anchor, Link};
-use crate::scim::filter::{Index, IndexEntry, Term};
+use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
 /// What can go wrong with the store.
@@ -176,10 +176,19 @@ pub struct TokenRecord {
 /// A page of resources and how many there are in all.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// How many resources fulfil the terms.
+    /// How many resources fulfil the condition.
     pub total: u64,
     /// Those of the page asked for, in order of creation.
     pub resources: Vec<Resource>,
+}
+
+/// A place in the order of creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// When a resource came to be.
+    pub created: String,
+    /// Its id.
+    pub id: ResourceId,
 }
 
 /// Where the desired state is kept.
@@ -193,9 +202,25 @@ pub trait Store: Send + Sync {
     /// The settled resource of that id and kind.
     async fn get(&self, kind: Kind, id: &ResourceId) -> Result<Option<Resource>, Error>;
 
-    /// The settled resources that fulfil all terms, in a stable order (creation, then id); `limit` of
+    /// Those of the ids that are settled, of whatever kind.
+    async fn resources(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Resource>, Error>;
+
+    /// The settled resources that fulfil the condition, in a stable order (creation, then id); `limit` of
     /// them after `offset`.
-    async fn find(&self, kind: Kind, terms: &[Term], offset: u32, limit: u32) -> Result<Found, Error>;
+    async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error>;
+
+    /// The first `limit` of them that come after a position, or from the beginning. Nobody is met twice or missed by
+    /// going on after the last one, whatever comes and goes meanwhile.
+    async fn find_after(
+        &self,
+        kind: Kind,
+        condition: &Condition,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Resource>, Error>;
+
+    /// How many settled resources fulfil the condition.
+    async fn count(&self, kind: Kind, condition: &Condition) -> Result<u64, Error>;
 
     /// The settled members of a group, in a stable order.
     async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error>;
@@ -257,8 +282,8 @@ pub trait Store: Send + Sync {
     /// [`Error::Taken`] when the entry belongs to another user.
     async fn link(&self, id: &ResourceId, link: &Link) -> Result<(), Error>;
 
-    /// Records that what was pending is settled, members included. The version counts up.
-    /// Returns the resource as it is now.
+    /// Records that what was pending is settled, members included. The version counts up when the attributes or the
+    /// members change. Returns the resource as it is now.
     ///
     /// # Errors
     /// [`Error::Taken`] when the entry belongs to another user.

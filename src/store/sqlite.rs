@@ -3,6 +3,7 @@
 //! One connection writes, a few read beside it (write-ahead log). Every commit is synced to disk: an
 //! intent must be durable before the directory is touched.
 
+mod condition;
 mod parts;
 mod row;
 
@@ -19,9 +20,9 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 use parts::{claim, delete_rows, write_lookups};
 use row::{Row, document_text, member_state, state_text};
 
-use super::{Error, Found, Intent, Known, MemberState, Settled, State, Store, TokenRecord, Wanted};
+use super::{Error, Found, Intent, Known, MemberState, Position, Settled, State, Store, TokenRecord, Wanted};
 use crate::directory::{Anchor, Dn, Link};
-use crate::scim::filter::{Index, IndexEntry, Term};
+use crate::scim::index::{Condition, Index};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations");
@@ -146,6 +147,10 @@ fn failure_or_taken(attempt: &'static str, what: &str) -> impl Fn(sqlx::Error) -
     }
 }
 
+fn resources(rows: &[Row]) -> Result<Vec<Resource>, Error> {
+    rows.iter().filter_map(|row| row.resource().transpose()).collect()
+}
+
 async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), Error> {
     transaction.commit().await.map_err(failure("commit a write"))
 }
@@ -159,44 +164,65 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn find(&self, kind: Kind, terms: &[Term], offset: u32, limit: u32) -> Result<Found, Error> {
-        let narrowed = |select: &'static str| {
-            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(select);
-            query.push(" FROM resource WHERE document IS NOT NULL AND kind = ").push_bind(kind.as_str());
-            for term in terms {
-                match term {
-                    Term::Id(id) => query.push(" AND id = ").push_bind(id.as_str().to_owned()),
-                    Term::Member(id) => query
-                        .push(" AND id IN (SELECT group_id FROM member WHERE state IN ('settled', 'renewing', 'leaving') AND member_id = ")
-                        .push_bind(id.as_str().to_owned())
-                        .push(")"),
-                    Term::Index(IndexEntry { key, value }) => query
-                        .push(" AND id IN (SELECT resource_id FROM lookup WHERE kind = ")
-                        .push_bind(kind.as_str())
-                        .push(" AND attribute = ")
-                        .push_bind(key.clone())
-                        .push(" AND value = ")
-                        .push_bind(value.clone())
-                        .push(")"),
-                };
+    async fn resources(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Resource>, Error> {
+        let ids: Vec<&ResourceId> = ids.iter().collect();
+        let mut found = BTreeMap::new();
+        for chunk in ids.chunks(CHUNK) {
+            let mut query: QueryBuilder<Sqlite> =
+                QueryBuilder::new("SELECT * FROM resource WHERE document IS NOT NULL AND id IN (");
+            let mut list = query.separated(", ");
+            for id in chunk {
+                list.push_bind(id.as_str());
             }
-            query
-        };
-        let mut page = narrowed("SELECT *");
+            query.push(")");
+            let rows: Vec<Row> =
+                query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
+            found.extend(resources(&rows)?.into_iter().map(|resource| (resource.id.clone(), resource)));
+        }
+        Ok(found)
+    }
+
+    async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error> {
+        let attempt = "read a page of resources";
+        // In one transaction, so that the total and the page are of one state.
+        let mut read = self.reader.begin().await.map_err(failure(attempt))?;
+        let mut page = condition::selection("SELECT *", kind, condition);
         page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
         page.push(" OFFSET ").push_bind(i64::from(offset));
-        let rows: Vec<Row> =
-            page.build_query_as().fetch_all(&self.reader).await.map_err(failure("read a page of resources"))?;
-        let resources: Vec<Resource> =
-            rows.iter().filter_map(|row| row.resource().transpose()).collect::<Result<_, _>>()?;
+        let rows: Vec<Row> = page.build_query_as().fetch_all(&mut *read).await.map_err(failure(attempt))?;
+        let resources = resources(&rows)?;
         // The first page tells the total when it is not full.
         let total = if offset == 0 && resources.len() < limit as usize {
             resources.len() as u64
         } else {
-            let count = narrowed("SELECT COUNT(*)").build_query_scalar::<i64>().fetch_one(&self.reader).await;
+            let mut count = condition::selection("SELECT COUNT(*)", kind, condition);
+            let count = count.build_query_scalar::<i64>().fetch_one(&mut *read).await;
             count.map_err(failure("count resources"))?.unsigned_abs()
         };
         Ok(Found { total, resources })
+    }
+
+    async fn find_after(
+        &self,
+        kind: Kind,
+        condition: &Condition,
+        position: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Resource>, Error> {
+        let mut page = condition::selection("SELECT *", kind, condition);
+        if let Some(position) = position {
+            condition::after(&mut page, position);
+        }
+        page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
+        let rows: Vec<Row> =
+            page.build_query_as().fetch_all(&self.reader).await.map_err(failure("read resources in order"))?;
+        resources(&rows)
+    }
+
+    async fn count(&self, kind: Kind, condition: &Condition) -> Result<u64, Error> {
+        let mut count = condition::selection("SELECT COUNT(*)", kind, condition);
+        let count = count.build_query_scalar::<i64>().fetch_one(&self.reader).await;
+        Ok(count.map_err(failure("count resources"))?.unsigned_abs())
     }
 
     async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error> {
@@ -439,8 +465,12 @@ impl Store for SqliteStore {
         let mut write = self.write().await?;
         let connection: &mut SqliteConnection = &mut write;
         let row: Row = sqlx::query_as(
-            "UPDATE resource SET document = $2, version = version + 1, modified = $3, anchor = $4, dn = $5,
-                    previous_dn = $6, intent = NULL, intent_document = NULL,
+            "UPDATE resource SET
+                    version = CASE WHEN document IS $2 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = $1
+                        AND state IN ('joining', 'leaving')) THEN version ELSE version + 1 END,
+                    modified = CASE WHEN document IS $2 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = $1
+                        AND state IN ('joining', 'leaving')) THEN modified ELSE $3 END,
+                    document = $2, anchor = $4, dn = $5, previous_dn = $6, intent = NULL, intent_document = NULL,
                     answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, merged = 0,
                     may_be_locked = CASE WHEN $8 = 1 THEN may_be_locked ELSE 0 END
              WHERE id = $1 RETURNING *",
@@ -507,18 +537,18 @@ impl Store for SqliteStore {
             if present.as_deref() == Some(&keys) {
                 continue;
             }
-            let mut offset = 0;
+            let mut position = None;
             loop {
-                let found = self.find(*kind, &[], offset, PAGE).await?;
-                if found.resources.is_empty() {
+                let resources = self.find_after(*kind, &Condition::ALWAYS, position.as_ref(), PAGE).await?;
+                let Some(last) = resources.last() else {
                     break;
-                }
+                };
+                position = Some(Position { created: last.created.clone(), id: last.id.clone() });
                 let mut write = self.write().await?;
-                for resource in &found.resources {
+                for resource in &resources {
                     write_lookups(&mut write, *kind, &resource.id, &index.entries(&resource.document)).await?;
                 }
                 commit(write).await?;
-                offset = offset.saturating_add(PAGE);
             }
             sqlx::query(
                 "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",

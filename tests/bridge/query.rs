@@ -333,7 +333,9 @@ fn the_service_describes_itself() {
     let config = app.get("/ServiceProviderConfig").expect(200).json();
     assert_eq!(config["patch"]["supported"], true);
     assert_eq!(config["filter"]["supported"], true);
-    assert_eq!(config["bulk"]["supported"], false);
+    assert_eq!(config["bulk"]["supported"], true);
+    assert_eq!(config["sort"]["supported"], true);
+    assert_eq!(config["etag"]["supported"], true);
     assert_eq!(config["changePassword"]["supported"], false);
     assert!(config["authenticationSchemes"].is_array());
 

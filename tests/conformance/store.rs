@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scimbridge::directory::{Anchor, Link};
-use scimbridge::scim::filter::{Index, Term};
-use scimbridge::scim::{AttributePath, Document, Kind, Member, ResourceId};
-use scimbridge::store::{Error, Intent, Known, MemberState, Settled, Store, TokenRecord, Wanted};
+use scimbridge::scim::index::Condition;
+use scimbridge::scim::{AttributePath, Document, Index, Kind, Member, ResourceId, Schema};
+use scimbridge::store::{Error, Intent, Known, MemberState, Position, Settled, Store, TokenRecord, Wanted};
 use serde_json::json;
 
 /// Runs the suite. `make` gives a new, empty store each time.
@@ -18,6 +18,8 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     a_name_belongs_to_one(&*make().await).await;
     an_entry_belongs_to_one_user_and_to_many_groups(&*make().await).await;
     resources_are_found_by_their_values_and_in_order(&*make().await).await;
+    a_walk_meets_each_resource_once(&*make().await).await;
+    a_version_counts_changes(&*make().await).await;
     members_are_settled_one_by_one(&*make().await).await;
     what_is_pending_is_told(&*make().await).await;
     a_removed_resource_is_nobodys_member(&*make().await).await;
@@ -39,9 +41,13 @@ fn link(name: &str) -> Link {
     Link { anchor: Anchor(format!("anchor-{name}")), dn: format!("cn={name}").parse().unwrap(), previous_dn: None }
 }
 
+fn path(text: &str) -> AttributePath {
+    AttributePath::parse(&Schema::standard(Kind::User), text).unwrap()
+}
+
 fn index(kind: Kind) -> Index {
-    let title = (kind == Kind::User).then(|| AttributePath::parse(kind, "title").unwrap());
-    Index::new(kind, title)
+    let title = (kind == Kind::User).then(|| path("title"));
+    Index::new(&Schema::standard(kind), title)
 }
 
 fn wanted(kind: Kind, name: &str, intent: Option<Intent>) -> Wanted {
@@ -77,7 +83,7 @@ async fn a_creation_is_not_there_until_it_is_settled(store: &dyn Store) {
     let ada = document(json!({"userName": "ada"}));
     store.want(&wanted(Kind::User, "ada", Some(Intent::Put(ada.clone())))).await.unwrap();
     assert_eq!(store.get(Kind::User, &id("ada")).await.unwrap(), None);
-    assert_eq!(store.find(Kind::User, &[], 0, 10).await.unwrap().total, 0);
+    assert_eq!(store.find(Kind::User, &Condition::ALWAYS, 0, 10).await.unwrap().total, 0);
     assert_eq!(store.known(&[id("ada")].into()).await.unwrap(), BTreeMap::new());
     assert_eq!(store.creating(Kind::User).await.unwrap(), [(id("ada"), ada.clone())]);
     let state = store.state(&id("ada")).await.unwrap().unwrap();
@@ -163,21 +169,84 @@ async fn resources_are_found_by_their_values_and_in_order(store: &dyn Store) {
     for (name, title) in [("c", "CTO"), ("a", "cto"), ("b", "CFO")] {
         create(store, Kind::User, name, json!({"userName": name, "title": title})).await;
     }
-    let names = async |terms: &[Term], offset, limit| {
-        let found = store.find(Kind::User, terms, offset, limit).await.unwrap();
+    let names = async |condition: &Condition, offset, limit| {
+        let found = store.find(Kind::User, condition, offset, limit).await.unwrap();
+        assert_eq!(store.count(Kind::User, condition).await.unwrap(), found.total);
         let names: Vec<String> = found.resources.into_iter().map(|resource| resource.id.0).collect();
         (found.total, names.concat())
     };
-    assert_eq!(names(&[], 0, 10).await, (3, "abc".to_owned()), "made at one time, so by id");
-    assert_eq!(names(&[], 1, 1).await, (3, "b".to_owned()));
-    assert_eq!(names(&[], 0, 0).await, (3, String::new()));
-    assert_eq!(names(&[], 9, 9).await, (3, String::new()));
-    let title = |text| Term::Index(index(Kind::User).entry(&AttributePath::parse(Kind::User, "title").unwrap(), text));
-    assert_eq!(names(&[title("Cto")], 0, 10).await, (2, "ac".to_owned()));
-    assert_eq!(names(&[title("cto"), Term::Id(id("c"))], 0, 10).await, (1, "c".to_owned()));
-    assert_eq!(names(&[title("cto"), title("cfo")], 0, 10).await, (0, String::new()));
+    let all = Condition::ALWAYS;
+    assert_eq!(names(&all, 0, 10).await, (3, "abc".to_owned()), "made at one time, so by id");
+    assert_eq!(names(&all, 1, 1).await, (3, "b".to_owned()));
+    assert_eq!(names(&all, 0, 0).await, (3, String::new()));
+    assert_eq!(names(&all, 9, 9).await, (3, String::new()));
+    let entry = |text| index(Kind::User).entry(&path("title"), text);
+    let title = |text| Condition::Equals(entry(text));
+    let not = |condition| Condition::Not(Box::new(condition));
+    assert_eq!(names(&title("Cto"), 0, 10).await, (2, "ac".to_owned()));
+    for (condition, expected) in [
+        (Condition::All(vec![title("cto"), Condition::Id(id("c"))]), "c"),
+        (Condition::All(vec![title("cto"), title("cfo")]), ""),
+        (Condition::Any(vec![title("cfo"), Condition::Id(id("c"))]), "bc"),
+        (Condition::Any(vec![]), ""),
+        (not(title("cto")), "b"),
+        (not(Condition::Any(vec![title("cto"), title("cfo")])), ""),
+        (Condition::StartsWith(entry("C")), "abc"),
+        (Condition::StartsWith(entry("cf")), "b"),
+        (Condition::StartsWith(entry("cfo!")), ""),
+        (Condition::Present(path("title").key()), "abc"),
+        (Condition::Present("nosuch".to_owned()), ""),
+        (Condition::HasMembers, ""),
+    ] {
+        assert_eq!(names(&condition, 0, 10).await.1, expected, "{condition:?}");
+    }
     store.settle(&settled(Kind::User, "c", document(json!({"userName": "c", "title": "COO"})))).await.unwrap();
-    assert_eq!(names(&[title("cto")], 0, 10).await, (1, "a".to_owned()), "the old value finds nobody");
+    assert_eq!(names(&title("cto"), 0, 10).await, (1, "a".to_owned()), "the old value finds nobody");
+    let ids = [id("a"), id("c"), id("nobody")].into();
+    let found = store.resources(&ids).await.unwrap();
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), [id("a"), id("c")]);
+}
+
+async fn a_walk_meets_each_resource_once(store: &dyn Store) {
+    for name in ["a", "b", "c", "d", "e"] {
+        create(store, Kind::User, name, json!({"userName": name})).await;
+    }
+    let mut met = String::new();
+    let mut position = None;
+    loop {
+        let page = store.find_after(Kind::User, &Condition::ALWAYS, position.as_ref(), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        position = Some(Position { created: last.created.clone(), id: last.id.clone() });
+        met.extend(page.iter().map(|resource| resource.id.as_str()));
+        // The last one that was met goes, one that was met before goes, and one comes.
+        store.remove(&last.id).await.unwrap();
+        store.remove(&id("a")).await.unwrap();
+        if met.len() == 2 {
+            create(store, Kind::User, "f", json!({"userName": "f"})).await;
+        }
+    }
+    assert_eq!(met, "abcdef");
+}
+
+async fn a_version_counts_changes(store: &dyn Store) {
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
+    let settle = async |kind, name, attributes, now: &str| {
+        let settled = Settled { now: now.to_owned(), ..settled(kind, name, document(attributes)) };
+        let resource = store.settle(&settled).await.unwrap();
+        (resource.version, resource.modified)
+    };
+    let later = "2026-01-02T00:00:00.000Z";
+    let staff = || json!({"displayName": "staff"});
+    assert_eq!(settle(Kind::Group, "staff", staff(), later).await, (1, NOW.to_owned()), "nothing changed");
+    assert_eq!(settle(Kind::Group, "staff", json!({"displayName": "crew"}), later).await, (2, later.to_owned()));
+    assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await, (3, NOW.to_owned()));
+    want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
+    assert_eq!(settle(Kind::Group, "staff", staff(), later).await, (4, later.to_owned()));
+    store.renew_memberships(&id("ada")).await.unwrap();
+    assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await, (4, later.to_owned()), "what is shown is the same");
+    want_members(store, "staff", &[("ada", MemberState::Leaving)]).await;
+    assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await.0, 5);
 }
 
 async fn members_are_settled_one_by_one(store: &dyn Store) {
@@ -206,9 +275,9 @@ async fn members_are_settled_one_by_one(store: &dyn Store) {
     assert!(has_members().await);
     want_members(store, "staff", &[("bob", MemberState::Joining)]).await;
     settle().await;
-    let with_bob = store.find(Kind::Group, &[Term::Member(id("bob"))], 0, 10).await.unwrap();
+    let with_bob = store.find(Kind::Group, &Condition::Member(id("bob")), 0, 10).await.unwrap();
     assert_eq!(with_bob.total, 1);
-    assert_eq!(store.find(Kind::Group, &[Term::Member(id("ada"))], 0, 10).await.unwrap().total, 0);
+    assert_eq!(store.find(Kind::Group, &Condition::Member(id("ada")), 0, 10).await.unwrap().total, 0);
 
     store.renew_memberships(&id("bob")).await.unwrap();
     assert_eq!(store.unsettled_members(&id("staff")).await.unwrap(), [(id("bob"), MemberState::Renewing)]);
@@ -254,14 +323,13 @@ async fn a_removed_resource_is_nobodys_member(store: &dyn Store) {
     assert_eq!(store.wanted_members(&id("staff")).await.unwrap(), []);
     assert_eq!(store.state(&id("ada")).await.unwrap(), None);
     assert_eq!(store.claimant("ada").await.unwrap(), None);
-    assert_eq!(store.find(Kind::User, &[], 0, 10).await.unwrap().total, 0);
+    assert_eq!(store.find(Kind::User, &Condition::ALWAYS, 0, 10).await.unwrap().total, 0);
 }
 
 async fn lookups_follow_a_changed_index(store: &dyn Store) {
     create(store, Kind::User, "ada", json!({"userName": "ada", "nickName": "Countess"})).await;
-    let path = AttributePath::parse(Kind::User, "nickName").unwrap();
-    let index = Index::new(Kind::User, [path.clone()]);
-    let by_nick_name = [Term::Index(index.entry(&path, "countess"))];
+    let index = Index::new(&Schema::standard(Kind::User), [path("nickName")]);
+    let by_nick_name = Condition::Equals(index.entry(&path("nickName"), "countess"));
     assert_eq!(store.find(Kind::User, &by_nick_name, 0, 10).await.unwrap().total, 0);
     for _ in 0..2 {
         store.reindex(&[(Kind::User, &index)]).await.unwrap();

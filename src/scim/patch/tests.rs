@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const ENTERPRISE: &str = schema::ENTERPRISE_USER;
+const ENTERPRISE: &str = crate::scim::schema::ENTERPRISE_USER;
 
 fn apply(kind: Kind, document: &Value, operations: &Value) -> Result<Patched, Error> {
-    Patch::read(kind, &json!({ "Operations": operations }))?.apply(document.as_object().unwrap())
+    Patch::read(&Schema::standard(kind), &json!({ "Operations": operations }))?.apply(document.as_object().unwrap())
 }
 
 #[track_caller]
@@ -62,11 +62,54 @@ fn booleans_come_in_every_spelling() {
 
 #[test]
 fn a_missing_active_never_changes_who_may_log_in() {
-    for operation in
-        [json!({"op": "remove", "path": "active"}), json!({"op": "replace", "path": "active", "value": null})]
-    {
+    for nothing in [json!(null), json!(""), json!([])] {
+        let operation = json!({"op": "replace", "path": "active", "value": nothing});
         check(json!({"active": false}), json!([operation]), json!({"active": false}));
     }
+    check_refused(json!([{"op": "remove", "path": "active"}]), ScimType::Mutability);
+}
+
+#[test]
+fn what_the_server_alone_writes_is_refused() {
+    for path in
+        ["meta.created", "schemas", "manager.displayName", "groups", "urn:ietf:params:scim:schemas:core:2.0:User"]
+    {
+        check_refused(json!([{"op": "replace", "path": path, "value": "x"}]), ScimType::Mutability);
+    }
+    let sent = json!({"value": "U2", "displayName": "Somebody"});
+    check(
+        json!({}),
+        json!([{"op": "add", "path": "manager", "value": sent}]),
+        json!({ENTERPRISE: {"manager": {"value": "U2"}}}),
+    );
+    let members = json!({"Operations": [{"op": "replace", "path": "members[value eq \"U1\"].value", "value": "U2"}]});
+    let refused = Patch::read(&Schema::standard(Kind::Group), &members).unwrap_err();
+    assert_eq!(refused.scim_type, ScimType::Mutability);
+}
+
+#[test]
+fn a_role_as_json_text_is_a_role() {
+    let role = json!({"value": "{\"id\":\"06b0\",\"value\":\"Admin\",\"displayName\":\"Admin\"}"});
+    let decoded = json!({"id": "06b0", "value": "Admin", "displayName": "Admin"});
+    let add = json!({"op": "Add", "path": "roles", "value": [role]});
+    check(json!({}), json!([add, add]), json!({"roles": [decoded]}));
+    check(json!({"roles": [decoded]}), json!([{"op": "Remove", "path": "roles", "value": [role]}]), json!({}));
+    let plain = json!({"value": "{not json"});
+    check(json!({}), json!([{"op": "Add", "path": "roles", "value": [plain]}]), json!({"roles": [plain]}));
+    check(json!({}), json!([{"op": "Add", "path": "emails", "value": [role]}]), json!({"emails": [role]}));
+}
+
+#[test]
+fn what_was_missing_before_keeps_nobody_from_being_disabled() {
+    let standard = Schema::standard(Kind::User);
+    let family_name = AttributePath::parse(&standard, "name.familyName").unwrap();
+    let schema = Schema::new(Kind::User, [], &[family_name]);
+    let patch = |operation: Value| Patch::read(&schema, &json!({"Operations": [operation]})).unwrap();
+    let disabling = patch(json!({"op": "replace", "path": "active", "value": false}));
+    assert!(disabling.apply(json!({"userName": "a"}).as_object().unwrap()).is_ok());
+    let removing = patch(json!({"op": "remove", "path": "name"}));
+    let named = json!({"userName": "a", "name": {"familyName": "b"}});
+    assert_eq!(removing.apply(named.as_object().unwrap()).unwrap_err().scim_type, ScimType::Mutability);
 }
 
 #[test]
@@ -206,13 +249,13 @@ fn what_cannot_be_done_is_refused() {
     check_refused(json!([{"op": "replace", "path": "emails[", "value": "y"}]), ScimType::InvalidPath);
     check_refused(json!([{"op": "replace", "path": "id", "value": "y"}]), ScimType::Mutability);
     check_refused(json!([{"op": "replace", "path": "active", "value": "maybe"}]), ScimType::InvalidValue);
-    check_refused(json!([{"op": "remove", "path": "userName"}]), ScimType::InvalidValue);
+    check_refused(json!([{"op": "remove", "path": "userName"}]), ScimType::Mutability);
     check_refused(
         json!([{"op": "add", "path": "title", "value": "x"}, {"op": "remove", "path": "userName"}]),
-        ScimType::InvalidValue,
+        ScimType::Mutability,
     );
-    assert!(Patch::read(Kind::User, &json!({})).is_err());
-    assert!(Patch::read(Kind::User, &json!({"Operations": []})).is_ok());
+    assert!(Patch::read(&Schema::standard(Kind::User), &json!({})).is_err());
+    assert!(Patch::read(&Schema::standard(Kind::User), &json!({"Operations": []})).is_ok());
 }
 
 fn any_operation() -> impl Strategy<Value = Value> {

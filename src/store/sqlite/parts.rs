@@ -4,7 +4,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::Error;
 use super::{CHUNK, failure};
-use crate::scim::filter::IndexEntry;
+use crate::scim::index::IndexEntry;
 use crate::scim::{Kind, ResourceId};
 
 pub(super) async fn claim(connection: &mut SqliteConnection, id: &ResourceId, name: &str) -> Result<(), Error> {

@@ -1,0 +1,118 @@
+//! What the store finds without reading documents: the values that resources are looked up by, and the conditions on
+//! them.
+//!
+//! Not the filter: that is [`super::Search`], which puts as much of itself into a [`Condition`] as it can.
+
+use std::collections::BTreeMap;
+
+use super::path::AttributePath;
+use super::resource::{Document, ResourceId};
+use super::schema::{Definition, Schema, Type};
+
+/// Which attributes of a kind of resource are found without reading documents.
+#[derive(Clone, Debug)]
+pub struct Index {
+    schema: Schema,
+    /// The paths by their keys.
+    paths: BTreeMap<String, AttributePath>,
+}
+
+/// A value under which a resource is found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IndexEntry {
+    /// The path, as [`AttributePath::key`] writes it.
+    pub key: String,
+    /// The value, folded where case does not count.
+    pub value: String,
+}
+
+impl Index {
+    /// An index of `userName`, `externalId`, `displayName` and the given paths.
+    pub fn new(schema: &Schema, paths: impl IntoIterator<Item = AttributePath>) -> Index {
+        let always = ["userName", "externalId", "displayName"].into_iter();
+        let always = always.filter_map(|name| AttributePath::parse(schema, name).ok());
+        Index { schema: schema.clone(), paths: always.chain(paths).map(|path| (path.key(), path)).collect() }
+    }
+
+    /// What is known of the attributes.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The paths that the index covers, and how they compare: when one changes, the index must be made anew.
+    pub fn keys(&self) -> Vec<String> {
+        let key = |(key, path): (&String, &AttributePath)| {
+            if self.schema.case_exact(path) { format!("{key} exact") } else { key.clone() }
+        };
+        self.paths.iter().map(key).collect()
+    }
+
+    /// Under which values a document is found.
+    pub fn entries(&self, document: &Document) -> Vec<IndexEntry> {
+        let of_path = |path: &AttributePath| {
+            let texts = path.texts(document).into_iter();
+            texts.map(|text| self.entry(path, &text)).collect::<Vec<IndexEntry>>()
+        };
+        let mut entries: Vec<IndexEntry> = self.paths.values().flat_map(of_path).collect();
+        entries.sort();
+        entries.dedup();
+        entries
+    }
+
+    /// The index entry that stands for "the value at `path` is `text`".
+    pub fn entry(&self, path: &AttributePath, text: &str) -> IndexEntry {
+        IndexEntry { key: path.key(), value: fold(self.schema.case_exact(path), text) }
+    }
+
+    /// The path in the index that stands for this one, if its values compare as texts do.
+    pub(super) fn covering(&self, path: &AttributePath) -> Option<&AttributePath> {
+        // `manager.value` is what `manager` compares by.
+        let plain = AttributePath { sub: path.sub.clone().filter(|sub| sub != "value"), ..path.clone() };
+        let covering = [path, &plain].into_iter().find_map(|path| self.paths.get(&path.key()))?;
+        let leaf = self.schema.leaf(covering).and_then(Definition::comparable);
+        let as_text = leaf.is_none_or(|leaf| matches!(leaf.kind, Type::String | Type::Reference));
+        as_text.then_some(covering)
+    }
+}
+
+/// The value by which texts are compared.
+pub(super) fn fold(case_exact: bool, text: &str) -> String {
+    if case_exact { text.to_owned() } else { text.to_lowercase() }
+}
+
+/// A condition that the store answers by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// Every one of these holds; of none, always.
+    All(Vec<Condition>),
+    /// One of these holds.
+    Any(Vec<Condition>),
+    /// This does not hold.
+    Not(Box<Condition>),
+    /// The resource of that id.
+    Id(ResourceId),
+    /// A group with that member.
+    Member(ResourceId),
+    /// A group with any member.
+    HasMembers,
+    /// A resource found under that value.
+    Equals(IndexEntry),
+    /// A resource found under a value that starts like that.
+    StartsWith(IndexEntry),
+    /// A resource that has a value at the path of that key.
+    Present(String),
+}
+
+impl Condition {
+    /// What every resource fulfils.
+    pub const ALWAYS: Condition = Condition::All(Vec::new());
+
+    /// How many values are compared.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Condition::All(inner) | Condition::Any(inner) => inner.iter().map(Condition::size).sum(),
+            Condition::Not(inner) => inner.size(),
+            _ => 1,
+        }
+    }
+}
