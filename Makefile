@@ -1,10 +1,10 @@
 # What a newcomer types. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint doc clean
+.PHONY: help demo run test conformance lint doc clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## play recorded Entra cycles against a private OpenLDAP, show and check what they do
 	@scripts/install-needed
@@ -19,6 +19,10 @@ test: export SCIMBRIDGE_REQUIRE_SLAPD = 1
 test: ## run every test; those that need a directory start their own slapd
 	@scripts/install-needed
 	cargo test
+
+conformance: ## run public SCIM conformance suites against a private OpenLDAP, tell what they skip and why
+	@scripts/install-needed
+	@scripts/conformance
 
 lint: ## check the format, and clippy with warnings denied
 	cargo fmt --check

@@ -368,13 +368,6 @@ impl Resource {
         let id = text_of(attribute(extension, "manager")?)?;
         Some(ResourceId(id))
     }
-
-    /// What somebody is called: `displayName`, or else the formatted name, or else `userName`.
-    fn label(&self) -> &str {
-        let formatted = || text(attribute(&self.document, "name")?.as_object()?, "formatted");
-        let found = text(&self.document, "displayName").or_else(formatted).or_else(|| text(&self.document, "userName"));
-        found.unwrap_or_default()
-    }
 }
 
 /// What of other resources a representation shows.
@@ -397,7 +390,8 @@ fn is_extension(name: &str, value: &Value) -> bool {
 }
 
 /// `manager` is shown as `{value, $ref, displayName}` or not at all: a bare id makes Entra see a difference for ever,
-/// and one that leads nowhere would be no reference.
+/// and one that leads nowhere would be no reference. `displayName` is the manager's own; who has none gets none, for what
+/// is made up would differ from what was sent.
 fn show_manager(shown: &mut Document, base_url: &str, managers: &BTreeMap<ResourceId, Resource>) {
     let Some(extension) = shown.get_mut(schema::ENTERPRISE_USER).and_then(Value::as_object_mut) else {
         return;
@@ -405,7 +399,10 @@ fn show_manager(shown: &mut Document, base_url: &str, managers: &BTreeMap<Resour
     let id = extension.get("manager").and_then(text_of).map(ResourceId);
     match id.as_ref().and_then(|id| managers.get(id)) {
         Some(manager) => {
-            let reference = json!({"value": manager.id.as_str(), "$ref": manager.location(base_url), "displayName": manager.label()});
+            let mut reference = json!({"value": manager.id.as_str(), "$ref": manager.location(base_url)});
+            if let (Some(name), Some(members)) = (text(&manager.document, "displayName"), reference.as_object_mut()) {
+                members.insert("displayName".to_owned(), json!(name));
+            }
             extension.insert("manager".to_owned(), reference);
         }
         None => _ = extension.shift_remove("manager"),
