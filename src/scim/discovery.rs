@@ -44,7 +44,12 @@ pub fn service_provider_config(base_url: &str) -> Value {
 pub fn resource_types(base_url: &str, schemas: &[&Schema]) -> Vec<Value> {
     let resource_type = |schema: &&Schema| {
         let kind = schema.kind();
-        let extensions: Vec<Value> = schema.extensions().map(|urn| json!({"schema": urn, "required": false})).collect();
+        let required = schema.required();
+        let extension = |urn: &str| {
+            let is_required = required.iter().any(|path| path.extension.as_deref() == Some(urn));
+            json!({"schema": urn, "required": is_required})
+        };
+        let extensions: Vec<Value> = schema.extensions().map(extension).collect();
         json!({
             "schemas": [scim_v2::schema_urns::RESOURCE_TYPE],
             "id": kind.as_str(),

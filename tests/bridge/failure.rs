@@ -361,3 +361,24 @@ fn the_log_holds_no_secret_even_when_it_says_much() {
     }
     // The token and the directory's password are looked for when the story ends.
 }
+
+#[test]
+fn a_refused_patch_is_logged_as_it_came_without_its_values() {
+    let app = TestApp::start();
+    let ada = app.user("ada");
+    let target = format!("/Users/{ada}");
+    app.patch(
+        &target,
+        &json!([{"op": "Frobnicate", "path": "emails[type eq \"work\"].value", "value": "ada@secret.org"}]),
+    )
+    .refuses(400, "invalidSyntax", &["Frobnicate"]);
+    // What the directory refuses is looked at in the same way.
+    let unwritable = json!([{"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "sécret@x.org"}]);
+    app.patch(&target, &unwritable).expect(400);
+    let log = app.log();
+    let refused: Vec<&str> = log.lines().filter(|line| line.contains("PATCH refused")).collect();
+    assert_eq!(refused.len(), 2, "{log}");
+    assert!(refused[0].contains("Frobnicate") && refused[0].contains("type eq"), "{}", refused[0]);
+    assert!(refused[0].contains("<14 characters>"), "{}", refused[0]);
+    assert!(!log.contains("secret") && !log.contains("sécret"), "a value stands in the log:\n{log}");
+}

@@ -18,9 +18,11 @@
 mod support;
 
 mod auth;
+mod bulk;
 mod cli;
 mod concurrency;
 mod crash;
+mod discovery;
 mod drift;
 mod example;
 mod failure;

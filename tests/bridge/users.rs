@@ -331,3 +331,31 @@ fn users_may_only_do_what_the_operator_lets_entra_do() {
     app.delete(&target).expect(405);
     assert_eq!(app.view(), before);
 }
+
+#[test]
+fn a_manager_is_shown_whole_or_not_at_all() {
+    let app = TestApp::start();
+    let boss = app.user("boss");
+    let nameless = app.create_user(&person_with("nameless", json!({"displayName": null})));
+    let ada = app.create_user(&person_with("ada", json!({ENTERPRISE: {"manager": boss}})));
+    let manager = || app.read_user(&ada)[ENTERPRISE]["manager"].clone();
+    let location = |id: &str| app.read_user(id)["meta"]["location"].clone();
+    let shown = json!({"value": boss, "$ref": location(&boss), "displayName": "Boss Contoso"});
+    assert_eq!(manager(), shown);
+    let found = app.find("Users", &format!("{ENTERPRISE}:manager.displayName eq \"boss contoso\""));
+    assert_eq!(found[0][ENTERPRISE]["manager"], shown);
+
+    // The name is the manager's, whatever a client says that it is, and follows it.
+    let sent = json!({"value": boss, "displayName": "Somebody", "$ref": "http://elsewhere/Users/1"});
+    let answer = app.patch_user(&ada, &json!([{"op": "replace", "path": "manager", "value": sent}]));
+    assert_eq!(answer[ENTERPRISE]["manager"], shown);
+    app.patch_user(&boss, &json!([{"op": "replace", "path": "displayName", "value": "The Boss"}]));
+    assert_eq!(manager()["displayName"], "The Boss");
+
+    app.patch_user(&ada, &json!([{"op": "replace", "path": "manager", "value": nameless}]));
+    assert_eq!(manager(), json!({"value": nameless, "$ref": location(&nameless)}), "no name is made up");
+    app.delete(&format!("/Users/{nameless}")).expect(204);
+    let user = app.read_user(&ada);
+    assert_eq!(user.get(ENTERPRISE), None, "who is gone manages nobody: {user}");
+    assert!(!user["schemas"].as_array().unwrap().contains(&json!(ENTERPRISE)));
+}

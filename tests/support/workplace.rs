@@ -15,6 +15,7 @@ use super::slapd::project;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     edits: Vec<(String, String)>,
+    gone: Vec<String>,
     tables: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -24,6 +25,13 @@ impl Settings {
     #[must_use]
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
         self.edits.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes a line out that stands in the example once.
+    #[must_use]
+    pub(crate) fn without(mut self, line: &str) -> Self {
+        self.gone.push(line.to_owned());
         self
     }
 
@@ -46,6 +54,12 @@ impl Settings {
         for (key, value) in &self.edits {
             let (section, key) = key.rsplit_once('.').expect("a key is section.key");
             text = set_key(&text, section, key, value);
+        }
+        for gone in &self.gone {
+            let lines: Vec<&str> = text.lines().collect();
+            let kept: Vec<&str> = lines.iter().filter(|line| line.trim() != gone).copied().collect();
+            assert_eq!(kept.len() + 1, lines.len(), "{gone:?} stands in the example once");
+            text = kept.join("\n") + "\n";
         }
         for table in &self.tables {
             text.push('\n');
