@@ -180,7 +180,7 @@ impl Patch {
             let place = |error: Error| Error::new(error.scim_type, format!("{}: {}", operation.named, error.detail));
             match &operation.target {
                 Target::Members(selected) => {
-                    patched.members.extend(member_change(operation, selected.as_ref()).map_err(place)?);
+                    patched.members.extend(member_changes(operation, selected.as_ref()).map_err(place)?);
                 }
                 Target::Attribute(Path::Core) => {}
                 Target::Attribute(Path::Extension(urn)) => {
@@ -247,17 +247,18 @@ fn selected_members(path: &AttributePath) -> Result<Option<Vec<ResourceId>>, Err
     Err(Error::new(ScimType::InvalidPath, detail))
 }
 
-fn member_change(operation: &Operation, selected: Option<&Vec<ResourceId>>) -> Result<Option<MemberChange>, Error> {
+fn member_changes(operation: &Operation, selected: Option<&Vec<ResourceId>>) -> Result<Vec<MemberChange>, Error> {
     let named = quirks::member_ids(&operation.value)?;
     Ok(match (operation.op, selected) {
-        (Op::Remove, Some(ids)) => Some(MemberChange::Remove(ids.clone())),
+        (Op::Remove, Some(ids)) => vec![MemberChange::Remove(ids.clone())],
         // Entra without the flag names the members to remove in the value; read to the letter of the
         // RFC, that would empty the group (`fixtures/entra/patch-group`).
-        (Op::Remove, None) if !operation.says_value => Some(MemberChange::Replace(Vec::new())),
-        (Op::Remove, None) => Some(MemberChange::Remove(named)),
-        (Op::Add | Op::Replace, Some(ids)) => Some(MemberChange::Add(ids.clone())),
-        (Op::Add, None) => Some(MemberChange::Add(named)),
-        (Op::Replace, None) => Some(MemberChange::Replace(named)),
+        (Op::Remove, None) if !operation.says_value => vec![MemberChange::Replace(Vec::new())],
+        (Op::Remove, None) => vec![MemberChange::Remove(named)],
+        (Op::Add | Op::Replace, Some(ids)) if named.is_empty() => vec![MemberChange::Add(ids.clone())],
+        (Op::Replace, Some(ids)) => vec![MemberChange::Remove(ids.clone()), MemberChange::Add(named)],
+        (Op::Add, _) => vec![MemberChange::Add(named)],
+        (Op::Replace, None) => vec![MemberChange::Replace(named)],
     })
 }
 

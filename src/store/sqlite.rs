@@ -184,22 +184,27 @@ impl Store for SqliteStore {
 
     async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error> {
         let attempt = "read a page of resources";
+        let page = || {
+            let mut page = condition::selection("SELECT *", kind, condition);
+            page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
+            page.push(" OFFSET ").push_bind(i64::from(offset));
+            page
+        };
+        if offset == 0 {
+            let rows: Vec<Row> = page().build_query_as().fetch_all(&self.reader).await.map_err(failure(attempt))?;
+            let resources = resources(&rows)?;
+            // A first page that is not full tells the total.
+            if resources.len() < limit as usize {
+                return Ok(Found { total: resources.len() as u64, resources });
+            }
+        }
         // In one transaction, so that the total and the page are of one state.
         let mut read = self.reader.begin().await.map_err(failure(attempt))?;
-        let mut page = condition::selection("SELECT *", kind, condition);
-        page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
-        page.push(" OFFSET ").push_bind(i64::from(offset));
-        let rows: Vec<Row> = page.build_query_as().fetch_all(&mut *read).await.map_err(failure(attempt))?;
-        let resources = resources(&rows)?;
-        // The first page tells the total when it is not full.
-        let total = if offset == 0 && resources.len() < limit as usize {
-            resources.len() as u64
-        } else {
-            let mut count = condition::selection("SELECT COUNT(*)", kind, condition);
-            let count = count.build_query_scalar::<i64>().fetch_one(&mut *read).await;
-            count.map_err(failure("count resources"))?.unsigned_abs()
-        };
-        Ok(Found { total, resources })
+        let rows: Vec<Row> = page().build_query_as().fetch_all(&mut *read).await.map_err(failure(attempt))?;
+        let mut count = condition::selection("SELECT COUNT(*)", kind, condition);
+        let count = count.build_query_scalar::<i64>().fetch_one(&mut *read).await;
+        let total = count.map_err(failure("count resources"))?.unsigned_abs();
+        Ok(Found { total, resources: resources(&rows)? })
     }
 
     async fn find_after(

@@ -233,6 +233,9 @@ fn members_are_added_and_removed_in_every_form() {
         json!({"op": "remove", "path": "members[value eq \"U1\" or value eq \"U2\"]"}),
         MemberChange::Remove(ids(&["U1", "U2"])),
     );
+    let swap = json!({"op": "replace", "path": "members[value eq \"U1\"]", "value": {"value": "U2"}});
+    let swapped = apply(Kind::Group, &json!({"displayName": "g"}), &json!([swap])).unwrap();
+    assert_eq!(swapped.members, [MemberChange::Remove(ids(&["U1"])), MemberChange::Add(ids(&["U2"]))]);
     check_members(json!({"op": "remove", "path": "members"}), MemberChange::Replace(Vec::new()));
     for nobody in [json!([]), json!(null)] {
         check_members(json!({"op": "remove", "path": "members", "value": nobody}), MemberChange::Remove(Vec::new()));
