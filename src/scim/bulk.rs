@@ -99,7 +99,7 @@ impl Bulk {
             if let Some(id) = operation.bulk_id.as_ref().filter(|_| creates)
                 && !seen.insert(id.clone())
             {
-                operation.task = Err(wrong(&format!("the bulkId {id:?} is used by an earlier operation")));
+                operation.task = Err(wrong(&format!("the bulkId '{id}' is used by an earlier operation")));
             }
         }
         for operation in &mut operations {
@@ -148,7 +148,7 @@ impl Operation {
         let id = words.next().map(|id| ResourceId(id.to_owned()));
         let kind = [Kind::User, Kind::Group].into_iter().find(|kind| kind.endpoint().eq_ignore_ascii_case(endpoint));
         let kind = kind.ok_or_else(|| {
-            let detail = format!("the path {path:?} is neither /Users or /Groups nor that of a user or a group");
+            let detail = format!("the path '{path}' is neither /Users or /Groups nor that of a user or a group");
             Error::new(ScimType::InvalidPath, detail)
         })?;
         let version = version.as_deref().map(Versions::parse);
@@ -158,8 +158,8 @@ impl Operation {
             ("PUT", Some(id)) => Ok(Task::Replace(kind, id, data, version)),
             ("PATCH", Some(id)) => Ok(Task::Patch(kind, id, data, version)),
             ("DELETE", Some(id)) => Ok(Task::Delete(kind, id, version)),
-            ("POST" | "PUT" | "PATCH" | "DELETE", _) => Err(wrong(format!("{method} cannot be used on {path:?}"))),
-            _ => Err(wrong(format!("the method must be POST, PUT, PATCH or DELETE, not {method:?}"))),
+            ("POST" | "PUT" | "PATCH" | "DELETE", _) => Err(wrong(format!("{method} cannot be used on '{path}'"))),
+            _ => Err(wrong(format!("the method must be POST, PUT, PATCH or DELETE, not '{method}'"))),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Search {
 
 fn shorten(text: &str) -> String {
     let start: String = text.chars().take(200).collect();
-    format!("{start:?}")
+    format!("'{start}'")
 }
 
 /// A filter whose paths and types were checked.

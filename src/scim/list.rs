@@ -117,7 +117,7 @@ fn whole(name: &str, text: Option<&str>, least: i64, otherwise: u32) -> Result<u
     };
     match text.trim().parse::<i64>() {
         Ok(number) => Ok(u32::try_from(number.max(least)).unwrap_or(u32::MAX)),
-        Err(_) => Err(Error::new(ScimType::InvalidValue, format!("{name} must be a whole number, not {text:?}"))),
+        Err(_) => Err(Error::new(ScimType::InvalidValue, format!("{name} must be a whole number, not '{text}'"))),
     }
 }
 

@@ -100,7 +100,7 @@ impl Patch {
                     patch.push_pathless(index, op, value.unwrap_or_default())?;
                 }
                 Some(Value::String(path)) => {
-                    patch.push(format!("Operations[{index}], path {path:?}"), op, path, value)?
+                    patch.push(format!("Operations[{index}], path '{path}'"), op, path, value)?
                 }
                 Some(_) => return Err(syntax(format!("Operations[{index}]: path must be a text"))),
             }
@@ -124,7 +124,7 @@ impl Patch {
             if resource::is_reserved(&path) && !is_members {
                 continue;
             }
-            let named = format!("Operations[{index}], attribute {path:?}");
+            let named = format!("Operations[{index}], attribute '{path}'");
             let is_urn = path.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:"));
             if path.eq_ignore_ascii_case(kind.schema()) {
                 self.push_pathless(index, op, value)?;
@@ -252,7 +252,7 @@ fn member_changes(operation: &Operation, selected: Option<&Vec<ResourceId>>) -> 
     Ok(match (operation.op, selected) {
         (Op::Remove, Some(ids)) => vec![MemberChange::Remove(ids.clone())],
         // Entra without the flag names the members to remove in the value; read to the letter of the
-        // RFC, that would empty the group (`fixtures/entra/patch-group`).
+        // RFC, that would empty the group (`quirks`).
         (Op::Remove, None) if !operation.says_value => vec![MemberChange::Replace(Vec::new())],
         (Op::Remove, None) => vec![MemberChange::Remove(named)],
         (Op::Add | Op::Replace, Some(ids)) if named.is_empty() => vec![MemberChange::Add(ids.clone())],

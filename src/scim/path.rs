@@ -38,7 +38,7 @@ impl Path {
         if text.eq_ignore_ascii_case(schema.kind().schema()) {
             return Ok(Path::Core);
         }
-        let refuse = |reason: &str| Error::new(ScimType::InvalidPath, format!("the path {text:?} {reason}"));
+        let refuse = |reason: &str| Error::new(ScimType::InvalidPath, format!("the path '{text}' {reason}"));
         let parsed: PatchPath = quirks::path(text).parse().map_err(|_| refuse("cannot be read"))?;
         Ok(Path::Attribute(match parsed {
             PatchPath::Attr(path) => AttributePath::resolve(schema, path, None, None),

@@ -1,7 +1,32 @@
 //! What Microsoft Entra ID sends outside the RFCs, turned into the RFC's own forms.
 //!
-//! Not a second dialect, and no question of who is talking: everybody's odd forms are read alike. The fixtures are
+//! Not a second dialect, and no question of who is talking: everybody's odd forms are read alike. Where a form changes
+//! what an operation means, the change is made where the operation is; the list is here all the same. The fixtures are
 //! in `tests/fixtures/entra`, one file per form.
+//!
+//! | form | what is done, against what the RFC has | where | fixture |
+//! | --- | --- | --- | --- |
+//! | `Add`, `REMOVE` | any case of letters | [`operation`] | `patch-user/op-capital` |
+//! | `"True"`, `"false"` | a boolean | [`boolean`] | `patch-user/active-text-false` |
+//! | `"7"` | a number, where one is asked for | [`number`] | |
+//! | `null`, `""`, `[]` | the attribute is unassigned | [`without_nulls`] | `patch-user/clear-empty` |
+//! | `[{"value": "x"}]` for a single value | the value | [`unwrap_single`] | `patch-user/scalar-in-list` |
+//! | `"manager": "U2"` | `{"value": "U2"}` | [`complex_from_scalar`] | `patch-user/manager-text` |
+//! | a role as JSON text in `value` | the role | [`role`] | `patch-user/role-json-text` |
+//! | members as texts, objects, one or many | their ids | [`member_ids`] | `patch-group/add-list-of-text` |
+//! | values without quotes, `True`, in a path | as if quoted | [`path()`] | `patch-user/unquoted-boolean-in-path` |
+//! | values without quotes, comparisons after a bracket | the RFC's filter | [`filter()`] | |
+//! | keys without a path that are paths: `name.givenName` | an operation each (§3.5.2: attribute names) | `patch` | `patch-user/flag-several` |
+//! | an enterprise attribute without its URN | that attribute (§3.10: the URN is required) | `path` | `patch-user/manager-list` |
+//! | remove with a value | those values alone (§3.5.2.2: all) | `patch` | `patch-group/remove-plain` |
+//! | replace where a filter selects nothing | the element is made (§3.5.2.3: `noTarget`) | `patch` | `patch-user/typed-email-replace-missing` |
+//! | remove where a filter selects nothing | success (§3.5.2: `noTarget`) | `patch` | `patch-user/typed-remove-missing` |
+//! | a filter on a single value: `manager[value eq "U2"]` | looked at (§3.5.2: for multi-valued ones) | `patch` | `patch-user/manager-remove-filter` |
+//! | `active` replaced by null | it stays | `patch` | `patch-user/active-null` |
+//! | no operations | nothing is changed | `patch` | `patch-user/no-operations` |
+//! | attributes in no schema | kept and returned | `resource` | `patch-user/unknown-attribute` |
+//! | an extension that `schemas` leaves out | kept and returned | `resource` | `create-user/extension-not-in-schemas` |
+//! | `id`, `meta`, `password` in a body | not looked at (§3.3 for the first two) | `resource` | `create-user/id-of-the-client` |
 
 use serde_json::{Number, Value, json};
 
@@ -10,8 +35,7 @@ use super::patch::Op;
 use super::resource::{self, Document, ResourceId};
 use super::schema::{Definition, Type};
 
-/// `Add`, `Replace`, `Remove` with capitals: Entra without the `aadOptscim062020` flag
-/// (`fixtures/entra/patch-user`).
+/// `Add`, `Replace`, `Remove` with capitals: Entra without the `aadOptscim062020` flag.
 pub fn operation(text: &str) -> Option<Op> {
     match text.to_ascii_lowercase().as_str() {
         "add" => Some(Op::Add),
@@ -42,7 +66,7 @@ pub fn number(value: &Value) -> Option<Number> {
 }
 
 /// A role that is JSON text inside `value`, as Entra without the flag patches app roles; decoded once, it is what Entra
-/// posts (`fixtures/entra/patch-user/role-json-text.json`). `None` when it is a role like any other.
+/// posts. `None` when it is a role like any other.
 pub fn role(definition: &Definition, element: &Document) -> Option<Document> {
     let text = element.iter().find(|(name, _)| name.eq_ignore_ascii_case("value"))?.1.as_str()?;
     if definition.name != "roles" || !text.trim_start().starts_with('{') {

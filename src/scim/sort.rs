@@ -49,7 +49,7 @@ impl Sort {
             Some(order) if order.eq_ignore_ascii_case("ascending") => false,
             Some(order) if order.eq_ignore_ascii_case("descending") => true,
             Some(order) => {
-                let detail = format!("sortOrder must be ascending or descending, not {order:?}");
+                let detail = format!("sortOrder must be ascending or descending, not '{order}'");
                 return Err(Error::new(ScimType::InvalidValue, detail));
             }
         };
@@ -62,7 +62,7 @@ impl Sort {
             by.extend(leaf.map(|leaf| (schema.kind(), path, leaf)));
         }
         if by.is_empty() {
-            let detail = format!("sortBy {text:?} is no attribute that resources can be sorted by");
+            let detail = format!("sortBy '{text}' is no attribute that resources can be sorted by");
             return Err(Error::new(ScimType::InvalidPath, detail));
         }
         Ok(Some(Sort { by, descending }))

@@ -227,6 +227,19 @@ fn the_middle_is_pure() {
 }
 
 #[test]
+fn every_tolerance_is_shown_by_its_fixture() {
+    let quirks = fs::read_to_string(project().join("src/scim/quirks.rs")).unwrap();
+    let rows: Vec<&str> = quirks.lines().filter(|line| line.starts_with("//! |")).skip(2).collect();
+    let fixtures = rows.iter().filter_map(|row| row.rsplit('|').nth(1)).map(|cell| cell.trim().trim_matches('`'));
+    let named: Vec<&str> = fixtures.filter(|fixture| !fixture.is_empty()).collect();
+    let file = |fixture: &str| project().join("tests/fixtures/entra").join(fixture).with_extension("json");
+    let missing: Vec<String> =
+        named.iter().filter(|fixture| !file(fixture).is_file()).map(|fixture| (*fixture).to_owned()).collect();
+    assert!(named.len() > rows.len() / 2, "the table names fixtures: {rows:#?}");
+    none(missing, "a fixture that scim/quirks.rs names is not there");
+}
+
+#[test]
 fn the_reader_of_imports_can_see() {
     for (code, expected) in [
         ("use crate::scim::patch;", vec!["scim"]),
