@@ -144,24 +144,23 @@ pub fn paths(rules: &[AttributeRule]) -> impl Iterator<Item = AttributePath> + '
 impl UserRules {
     /// The SCIM attributes of users: RFC 7643's, those that the map names, and which of them an entry cannot do without.
     pub fn schema(&self) -> Schema {
-        schema(Kind::User, &self.attributes, &self.object_classes, &[&self.rdn, &self.match_attribute])
+        schema(Kind::User, &self.attributes, &self.object_classes, &self.rdn)
     }
 }
 
 impl GroupRules {
     /// The same of groups.
     pub fn schema(&self) -> Schema {
-        schema(Kind::Group, &self.attributes, &self.object_classes, &[&self.rdn])
+        schema(Kind::Group, &self.attributes, &self.object_classes, &self.rdn)
     }
 }
 
-fn schema(kind: Kind, rules: &[AttributeRule], classes: &[Value], named_by: &[&AttributeName]) -> Schema {
+fn schema(kind: Kind, rules: &[AttributeRule], classes: &[Value], rdn: &AttributeName) -> Schema {
     let mapped = rules.iter().filter_map(|rule| match &rule.source {
         Source::Scim(path) => Some((path, rule.scim_type)),
         _ => None,
     });
-    let required: Vec<AttributePath> =
-        rules.iter().filter_map(|rule| required(rules, rule, classes, named_by)).collect();
+    let required: Vec<AttributePath> = rules.iter().filter_map(|rule| required(rules, rule, classes, rdn)).collect();
     Schema::new(kind, mapped, &required)
 }
 
@@ -170,10 +169,10 @@ fn required(
     rules: &[AttributeRule],
     rule: &AttributeRule,
     classes: &[Value],
-    named_by: &[&AttributeName],
+    rdn: &AttributeName,
 ) -> Option<AttributePath> {
     let is_alone = rules.iter().filter(|other| other.ldap == rule.ldap).count() == 1;
-    let is_needed = named_by.contains(&&rule.ldap) || is_demanded(classes, &rule.ldap);
+    let is_needed = rule.ldap == *rdn || is_demanded(classes, &rule.ldap);
     match &rule.source {
         Source::Scim(path) if is_alone && is_needed && rule.default.is_none() && path.filter.is_none() => {
             Some(path.clone())

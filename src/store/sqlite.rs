@@ -112,6 +112,24 @@ impl SqliteStore {
         commit(write).await
     }
 
+    /// The rows of those of the ids that are settled.
+    async fn settled_rows(&self, ids: &BTreeSet<ResourceId>) -> Result<Vec<Row>, Error> {
+        let ids: Vec<&ResourceId> = ids.iter().collect();
+        let mut found = Vec::new();
+        for chunk in ids.chunks(CHUNK) {
+            let mut query: QueryBuilder<Sqlite> =
+                QueryBuilder::new("SELECT * FROM resource WHERE document IS NOT NULL AND id IN (");
+            let mut list = query.separated(", ");
+            for id in chunk {
+                list.push_bind(id.as_str());
+            }
+            query.push(")");
+            let rows = query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
+            found.extend::<Vec<Row>>(rows);
+        }
+        Ok(found)
+    }
+
     async fn row(&self, id: &ResourceId) -> Result<Option<Row>, Error> {
         sqlx::query_as("SELECT * FROM resource WHERE id = $1")
             .bind(id.as_str())
@@ -165,21 +183,8 @@ impl Store for SqliteStore {
     }
 
     async fn resources(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Resource>, Error> {
-        let ids: Vec<&ResourceId> = ids.iter().collect();
-        let mut found = BTreeMap::new();
-        for chunk in ids.chunks(CHUNK) {
-            let mut query: QueryBuilder<Sqlite> =
-                QueryBuilder::new("SELECT * FROM resource WHERE document IS NOT NULL AND id IN (");
-            let mut list = query.separated(", ");
-            for id in chunk {
-                list.push_bind(id.as_str());
-            }
-            query.push(")");
-            let rows: Vec<Row> =
-                query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
-            found.extend(resources(&rows)?.into_iter().map(|resource| (resource.id.clone(), resource)));
-        }
-        Ok(found)
+        let found = resources(&self.settled_rows(ids).await?)?;
+        Ok(found.into_iter().map(|resource| (resource.id.clone(), resource)).collect())
     }
 
     async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error> {
@@ -251,24 +256,11 @@ impl Store for SqliteStore {
     }
 
     async fn known(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Known>, Error> {
-        let ids: Vec<&ResourceId> = ids.iter().collect();
         let mut known = BTreeMap::new();
-        for chunk in ids.chunks(CHUNK) {
-            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
-                "SELECT * FROM resource WHERE document IS NOT NULL AND anchor IS NOT NULL AND dn IS NOT NULL AND id IN (",
-            );
-            let mut list = query.separated(", ");
-            for id in chunk {
-                list.push_bind(id.as_str());
-            }
-            query.push(")");
-            let rows: Vec<Row> =
-                query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
-            for row in rows {
-                let deleting = row.intent.as_deref() == Some("delete");
-                if let Some(link) = row.link()? {
-                    known.insert(ResourceId(row.id.clone()), Known { kind: row.kind()?, link, deleting });
-                }
+        for row in self.settled_rows(ids).await? {
+            let deleting = row.intent.as_deref() == Some("delete");
+            if let Some(link) = row.link()? {
+                known.insert(ResourceId(row.id.clone()), Known { kind: row.kind()?, link, deleting });
             }
         }
         Ok(known)
