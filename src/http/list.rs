@@ -41,15 +41,10 @@ impl Needs {
     }
 }
 
-/// The resources as clients see them. Members and managers are read only when they are needed.
+/// The resources as clients see them, all of one kind. Members and managers are read only when they are needed.
 async fn represent(service: &Service, resources: &[Resource], needs: Needs) -> Result<Vec<Document>, Failure> {
-    let mut managers = BTreeMap::new();
-    if needs.managers {
-        let ids: BTreeSet<ResourceId> = resources.iter().filter_map(Resource::manager).collect();
-        if !ids.is_empty() {
-            managers = service.store.resources(&ids).await?;
-        }
-    }
+    let ids: BTreeSet<ResourceId> = resources.iter().filter(|_| needs.managers).filter_map(Resource::manager).collect();
+    let managers = if ids.is_empty() { BTreeMap::new() } else { service.store.resources(&ids).await? };
     let mut surroundings = Surroundings { members: None, managers };
     let mut shown = Vec::with_capacity(resources.len());
     for resource in resources {
@@ -91,27 +86,17 @@ pub(super) async fn list_of(service: &Service, kinds: &[Kind], query: &Query) ->
         (_, false) => walk.scan(&paging).await?,
     };
     let mut page = Page { total: found.total, resources: Vec::new(), next_cursor: found.next_cursor };
-    for (schema, kind) in schemas.iter().zip(kinds) {
-        let projection = query.projection(schema)?;
-        let (of_kind, _): (Vec<Resource>, Vec<Resource>) =
-            found.resources.iter().cloned().partition(|resource| resource.kind == *kind);
-        let shown = represent(service, &of_kind, Needs::of_projection(&projection)).await?;
-        page.resources.extend(shown.into_iter().map(|document| projection.apply(document)));
-    }
-    if kinds.len() > 1 && sort.is_some() {
-        put_in_order(&mut page.resources, &found.resources);
+    let projections = schemas.iter().map(|schema| query.projection(schema)).collect::<Result<Vec<_>, _>>()?;
+    // Neighbours of one kind are shown together; sorted by a name, users and groups may stand side by side.
+    for neighbours in found.resources.chunk_by(|left, right| left.kind == right.kind) {
+        let kind = neighbours.first().map(|resource| resource.kind);
+        let projections = kinds.iter().zip(&projections).filter(|(known, _)| Some(**known) == kind);
+        for (_, projection) in projections {
+            let shown = represent(service, neighbours, Needs::of_projection(projection)).await?;
+            page.resources.extend(shown.into_iter().map(|document| projection.apply(document)));
+        }
     }
     Ok(page.response(&paging))
-}
-
-/// Resources of several kinds, sorted together.
-fn put_in_order(shown: &mut [Document], order: &[Resource]) {
-    let positions: BTreeMap<&str, usize> =
-        order.iter().enumerate().map(|(position, resource)| (resource.id.as_str(), position)).collect();
-    shown.sort_by_key(|document| {
-        let id = document.get("id").and_then(serde_json::Value::as_str).unwrap_or_default();
-        positions.get(id).copied()
-    });
 }
 
 /// What a page holds, before it is shown.
