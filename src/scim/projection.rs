@@ -55,6 +55,7 @@ impl Projection {
         for path in &self.without {
             exclude(&mut projected, path);
         }
+        drop_empty(&mut projected);
         projected
     }
 
@@ -155,6 +156,23 @@ fn exclude(shown: &mut Document, path: &Path) {
     }
 }
 
+/// Takes away what has no parts left. A list that had no elements to begin with stays.
+fn drop_empty(shown: &mut Document) {
+    let has_parts = |value: &Value| value.as_object().is_none_or(|complex| !complex.is_empty());
+    shown.retain(|name, value| match value {
+        Value::Array(elements) => {
+            let was_empty = elements.is_empty();
+            elements.retain(has_parts);
+            was_empty || !elements.is_empty()
+        }
+        Value::Object(extension) if name.contains(':') => {
+            drop_empty(extension);
+            !extension.is_empty()
+        }
+        other => has_parts(other),
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +208,12 @@ mod tests {
             json!({"schemas": [], "id": "1", "userName": "a", "emails": [{"value": "w"}],
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "U2"}}}),
         );
+    }
+
+    #[test]
+    fn what_has_no_parts_left_is_not_shown() {
+        check("name.middleName,emails.display,emails.value", "emails.value", json!({"schemas": [], "id": "1"}));
+        check("department,name.givenName", "name.givenName,department", json!({"schemas": [], "id": "1"}));
     }
 
     #[test]
