@@ -227,14 +227,15 @@ impl Selection {
     }
 }
 
-/// Says so when [`selects`] cannot evaluate a filter in brackets.
+/// Says so when [`selector`] cannot evaluate a filter in brackets.
 pub(super) fn check_selection(attribute: Option<&Definition>, filter: &ValFilter) -> Result<(), String> {
     Selection::new(attribute, filter, Strictness::Any).map(|_| ())
 }
 
-/// Whether a value path's filter selects this value of a multi-valued attribute.
-pub fn selects(attribute: Option<&Definition>, filter: &ValFilter, value: &Value) -> bool {
-    Selection::new(attribute, filter, Strictness::Any).is_ok_and(|selection| selection.selects(value))
+/// What tells whether a filter in brackets selects a value of a multi-valued attribute.
+pub(super) fn selector(attribute: Option<&Definition>, filter: &ValFilter) -> impl Fn(&Value) -> bool + use<> {
+    let selection = Selection::new(attribute, filter, Strictness::Any).ok();
+    move |value| selection.as_ref().is_some_and(|selection| selection.selects(value))
 }
 
 /// The filter as a condition, if the store can answer all of it.

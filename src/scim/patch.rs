@@ -7,7 +7,7 @@ use scim_v2::filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use serde_json::{Value, json};
 
 use super::error::{Error, ScimType};
-use super::filter::selects;
+use super::filter::selector;
 use super::path::{AttributePath, Path, text_of};
 use super::quirks;
 use super::resource::{self, Document, Kind, ResourceId, clean_value};
@@ -308,6 +308,7 @@ fn change_at(
         document.shift_remove(&key);
     } else {
         document.insert(key, Value::Object(extension));
+        resource::check_size("the resource", document.len())?;
     }
     Ok(())
 }
@@ -382,7 +383,7 @@ fn change(
         Some(value) => _ = container.insert(key, value),
         None => _ = container.shift_remove(&key),
     }
-    Ok(())
+    resource::check_size("the resource", container.len())
 }
 
 /// A remove that names a value, `"value": [{"value": "U2"}]`, takes away that value and no other.
@@ -413,7 +414,8 @@ fn change_elements(
     op: Op,
     value: &Value,
 ) -> Result<Vec<Value>, Error> {
-    let selected = |element: &Value| path.filter.as_ref().is_none_or(|filter| selects(definition, filter, element));
+    let selects = path.filter.as_ref().map(|filter| selector(definition, filter));
+    let selected = |element: &Value| selects.as_ref().is_none_or(|selects| selects(element));
     let part_definition = path.sub.as_ref().map(|sub| definition.and_then(|definition| definition.sub_attribute(sub)));
     let cleaned = match part_definition {
         Some(part) => clean_value(part, &path.to_string(), value)?,
@@ -467,6 +469,7 @@ fn change_elements(
             }
         }
     }
+    resource::check_size(&path.to_string(), elements.len())?;
     keep_one_primary(&mut elements, &touched);
     Ok(elements)
 }

@@ -114,9 +114,8 @@ impl AttributePath {
             return Vec::new();
         };
         let elements = value.as_array().map_or_else(|| vec![value], |elements| elements.iter().collect());
-        let selected = elements
-            .into_iter()
-            .filter(|element| self.filter.as_ref().is_none_or(|filter| filter::selects(None, filter, element)));
+        let selects = self.filter.as_ref().map(|filter| filter::selector(None, filter));
+        let selected = elements.into_iter().filter(|element| selects.as_ref().is_none_or(|selects| selects(element)));
         match &self.sub {
             None => selected.collect(),
             Some(sub) => selected

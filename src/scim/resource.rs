@@ -19,6 +19,10 @@ use super::version;
 /// The attributes of a resource, unknown ones and extensions included, in the order they came.
 pub type Document = Map<String, Value>;
 
+/// How many attributes a resource has at most, and how many values one of them, members aside. Operations look at what is
+/// there: without an end to it, a request could be made to take quadratic time.
+pub const MOST_VALUES: usize = 1_000;
+
 /// The two kinds of resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -148,6 +152,7 @@ impl Draft {
         if problems.is_empty() {
             problems.extend(missing(schema, &document).iter().map(demand));
         }
+        problems.extend(check_size("the resource", document.len()).err());
         match Error::all(problems) {
             Some(error) => Err(error),
             None => Ok(Draft { document, members }),
@@ -213,6 +218,12 @@ pub fn clean_value(definition: Option<&Definition>, name: &str, value: &Value) -
     let Some(value) = quirks::without_nulls(value) else {
         return Ok(None);
     };
+    let parts = match &value {
+        Value::Array(elements) => elements.len(),
+        Value::Object(parts) => parts.len(),
+        _ => 1,
+    };
+    check_size(name, parts)?;
     let Some(definition) = definition else {
         return Ok(Some(value));
     };
@@ -229,6 +240,15 @@ pub fn clean_value(definition: Option<&Definition>, name: &str, value: &Value) -
         cleaned.extend(clean_single(definition, name, element)?);
     }
     Ok((!cleaned.is_empty()).then_some(Value::Array(cleaned)))
+}
+
+/// Refuses what has too many values.
+pub(super) fn check_size(name: &str, values: usize) -> Result<(), Error> {
+    if values <= MOST_VALUES {
+        return Ok(());
+    }
+    let detail = format!("{name} may hold {MOST_VALUES} values at most, and would hold {values}");
+    Err(Error::new(ScimType::InvalidValue, detail))
 }
 
 fn clean_single(definition: &Definition, name: &str, value: &Value) -> Result<Option<Value>, Error> {

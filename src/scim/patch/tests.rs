@@ -100,6 +100,25 @@ fn a_role_as_json_text_is_a_role() {
 }
 
 #[test]
+fn values_have_an_end() {
+    let email = |number: usize| json!({"type": "other", "value": format!("{number}@x")});
+    let many: Vec<Value> = (0..3_000).map(email).collect();
+    check_refused(json!([{"op": "add", "path": "emails", "value": many}]), ScimType::InvalidValue);
+    let one_by_one: Vec<Value> =
+        many.iter().map(|email| json!({"op": "add", "path": "emails", "value": [email]})).collect();
+    check_refused(json!(one_by_one), ScimType::InvalidValue);
+    let unknown: Vec<Value> =
+        (0..3_000).map(|number| json!({"op": "add", "path": format!("x{number}"), "value": "y"})).collect();
+    check_refused(json!(unknown), ScimType::InvalidValue);
+    let again = vec![json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": "z"}); 100];
+    let full = json!({"userName": "a", "emails": many[..1_000]});
+    assert_eq!(apply(Kind::User, &full, &json!(again)).unwrap_err().scim_type, ScimType::InvalidValue);
+    let room = json!({"userName": "a", "emails": many[..999]});
+    let patched = apply(Kind::User, &room, &json!(again)).unwrap();
+    assert_eq!(patched.document["emails"].as_array().unwrap().len(), 1_000);
+}
+
+#[test]
 fn what_was_missing_before_keeps_nobody_from_being_disabled() {
     let standard = Schema::standard(Kind::User);
     let family_name = AttributePath::parse(&standard, "name.familyName").unwrap();
