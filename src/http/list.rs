@@ -36,7 +36,10 @@ impl Needs {
         let sorts_by = |name: &str| sorted.is_some_and(|path| path.name == name);
         Needs {
             members: search.looks_at(None, "members") || sorts_by("members"),
-            managers: search.looks_at_manager() || sorts_by("manager"),
+            // A manager may be all that makes a resource one of the enterprise schema.
+            managers: search.looks_at_manager()
+                || search.looks_at(None, "schemas")
+                || ["manager", "schemas"].into_iter().any(sorts_by),
         }
     }
 }
@@ -69,15 +72,11 @@ pub(super) async fn list_of(service: &Service, kinds: &[Kind], query: &Query) ->
     let sort = query.sort(&schemas)?;
     let listing = Listing { kinds, filter: query.filter(), sort: sort.as_ref() };
     let paging = query.paging(&listing)?;
-    // What one kind cannot be asked, none of its resources fulfils; what no kind can be asked is a mistake.
-    let parsed = kinds
-        .iter()
-        .map(|kind| Search::parse(service.bridge.index_of(*kind), query.filter()).map(|search| (*kind, search)));
-    let (searches, refused): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
-    if let (true, Some(Err(error))) = (searches.is_empty(), refused.into_iter().next()) {
-        return Err(error.into());
-    }
-    let searches: Vec<(Kind, Search)> = searches.into_iter().flatten().collect();
+    let search = |kind: &Kind| {
+        let search = Search::parse(service.bridge.index_of(*kind), &schemas, query.filter());
+        search.map(|search| (*kind, search))
+    };
+    let searches: Vec<(Kind, Search)> = kinds.iter().map(search).collect::<Result<_, _>>()?;
     let is_indexed = sort.is_none() && searches.iter().all(|(_, search)| search.is_indexed());
     let walk = Walk { service, listing, searches };
     let found = match (&paging, is_indexed) {
@@ -164,9 +163,13 @@ impl Walk<'_> {
                     break;
                 };
                 position = Some(Position { created: last.created.clone(), id: last.id.clone() });
-                let shown = represent(self.service, &rows, needs).await?;
-                for (resource, shown) in rows.iter().zip(&shown).filter(|(_, shown)| search.matches(shown)) {
-                    window.offer(sort::place(self.listing.sort, resource, shown));
+                // The members of one group may be many; those of hundreds at once would be too many.
+                let at_once = if *kind == Kind::Group && needs.members { 1 } else { rows.len() };
+                for rows in rows.chunks(at_once) {
+                    let shown = represent(self.service, rows, needs).await?;
+                    for (resource, shown) in rows.iter().zip(&shown).filter(|(_, shown)| search.matches(shown)) {
+                        window.offer(sort::place(self.listing.sort, resource, shown));
+                    }
                 }
             }
         }

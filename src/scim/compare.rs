@@ -143,11 +143,31 @@ fn number_of(value: &Value) -> Option<Number> {
     }
 }
 
+/// By their exact values: whole numbers that are equal as floats are not equal, and an order that mixed both ways of
+/// comparing would be none.
 fn compare_numbers(left: &Number, right: &Number) -> Option<Ordering> {
-    match (left.as_i64(), right.as_i64()) {
+    match (whole(left), whole(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
-        _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
+        (Some(left), None) => Some(compare_whole(left, right.as_f64()?)),
+        (None, Some(right)) => Some(compare_whole(right, left.as_f64()?).reverse()),
+        (None, None) => left.as_f64()?.partial_cmp(&right.as_f64()?),
     }
+}
+
+fn whole(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+}
+
+fn compare_whole(whole: i128, float: f64) -> Ordering {
+    // A float beyond the range becomes the end of it, which is beyond every whole number that JSON is read as.
+    let fraction = float.fract();
+    whole.cmp(&(float.trunc() as i128)).then(if fraction > 0.0 {
+        Ordering::Less
+    } else if fraction < 0.0 {
+        Ordering::Greater
+    } else {
+        Ordering::Equal
+    })
 }
 
 /// A point in time; one without an offset is taken for UTC, so that all can be compared.
@@ -267,6 +287,10 @@ mod tests {
         check("integer", json!(9), CompareOp::Lt, "10", Ok(true));
         check("string", json!("9"), CompareOp::Lt, "10", Ok(false));
         check("decimal", json!(1.5), CompareOp::Ge, "1.50", Ok(true));
+        check("decimal", json!(-1), CompareOp::Gt, "-1.5", Ok(true));
+        check("decimal", json!(1e300), CompareOp::Gt, "18446744073709551615", Ok(true));
+        check("decimal", json!(9_007_199_254_740_993_u64), CompareOp::Gt, "9007199254740992.0", Ok(true));
+        check("integer", json!(u64::MAX), CompareOp::Eq, "18446744073709551614", Ok(false));
         check("integer", json!(9), CompareOp::Co, "9", Err("looks for a part of a number"));
         check("integer", json!(9), CompareOp::Eq, "nine", Err("compares a number with something else"));
         let before = "2026-01-01T00:30:00+01:00";

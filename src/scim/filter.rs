@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::compare::{Comparison, indexed};
 use super::error::{Error, ScimType};
-use super::index::{Condition, Index};
+use super::index::{Condition, Index, fold_case};
 use super::path::AttributePath;
 use super::quirks;
 use super::resource::{self, Document, Kind, ResourceId};
@@ -25,11 +25,12 @@ pub struct Search {
 }
 
 impl Search {
-    /// Reads a filter as it came, after URL decoding. No filter selects everything.
+    /// Reads a filter as it came, after URL decoding. No filter selects everything. Where several kinds are asked,
+    /// what is only in the schemas of the `others` has no value here (RFC 7644 §3.4.2.1).
     ///
     /// # Errors
     /// `invalidFilter` when the filter cannot be read, or asks for what no resource can have.
-    pub fn parse(index: &Index, text: Option<&str>) -> Result<Search, Error> {
+    pub fn parse(index: &Index, others: &[&Schema], text: Option<&str>) -> Result<Search, Error> {
         let Some(text) = text else {
             return Ok(Search { condition: Condition::ALWAYS, rest: Vec::new() });
         };
@@ -42,8 +43,13 @@ impl Search {
         };
         let (mut conditions, mut rest, mut tests) = (Vec::new(), Vec::new(), Vec::new());
         for part in &parts {
-            let test = Test::new(index.schema(), part).map_err(|reason| refuse(&reason))?;
+            let test = Test::new(index.schema(), others, part).map_err(|reason| refuse(&reason))?;
             match condition(index, part) {
+                // Who is gone is nobody's manager, and still stands in the index: that only narrows the rows.
+                Some(condition) if test.looks_at(Some(ENTERPRISE_USER), "manager") => {
+                    conditions.extend(is_equality(part).then_some(condition));
+                    rest.push(test);
+                }
                 Some(condition) => {
                     conditions.push(condition);
                     tests.push(test);
@@ -80,6 +86,11 @@ impl Search {
     }
 }
 
+/// Whether it says that an attribute has a value, and no more.
+fn is_equality(filter: &Filter) -> bool {
+    matches!(filter, Filter::Attr(AttrExp::Comparison(_, CompareOp::Eq, value)) if *value != CompValue::Null)
+}
+
 fn shorten(text: &str) -> String {
     let start: String = text.chars().take(200).collect();
     format!("'{start}'")
@@ -88,6 +99,8 @@ fn shorten(text: &str) -> String {
 /// A filter whose paths and types were checked.
 #[derive(Clone, Debug)]
 enum Test {
+    /// What is the same for all, since none has the attribute.
+    Always(bool),
     Present(AttributePath),
     Compare(AttributePath, Comparison),
     /// Some value of a multi-valued attribute is selected.
@@ -98,10 +111,18 @@ enum Test {
 }
 
 impl Test {
-    fn new(schema: &Schema, filter: &Filter) -> Result<Test, String> {
+    fn new(schema: &Schema, others: &[&Schema], filter: &Filter) -> Result<Test, String> {
         let all = |filters: &[Filter]| {
-            filters.iter().map(|filter| Test::new(schema, filter)).collect::<Result<Vec<Test>, String>>()
+            filters.iter().map(|filter| Test::new(schema, others, filter)).collect::<Result<Vec<Test>, String>>()
         };
+        if let Some(path) = path_of(filter)
+            && known(schema, path).is_err()
+            && let Some(other) = others.iter().find(|other| known(other, path).is_ok())
+        {
+            // It must have an answer where there is such an attribute.
+            Test::new(other, &[], filter)?;
+            return Ok(Test::Always(holds_of_nothing(filter)));
+        }
         Ok(match filter {
             Filter::Attr(AttrExp::Present(path)) => Test::Present(known(schema, path)?.0),
             Filter::Attr(AttrExp::Comparison(path, operator, value)) => {
@@ -115,7 +136,7 @@ impl Test {
                     .map_err(|reason| about(&path, &reason))?;
                 Test::Selects(path, selection)
             }
-            Filter::Not(inner) => Test::Not(Box::new(Test::new(schema, inner)?)),
+            Filter::Not(inner) => Test::Not(Box::new(Test::new(schema, others, inner)?)),
             Filter::And(filters) => Test::All(all(filters)?),
             Filter::Or(filters) => Test::Any(all(filters)?),
         })
@@ -123,6 +144,7 @@ impl Test {
 
     fn holds(&self, document: &Document) -> bool {
         match self {
+            Test::Always(holds) => *holds,
             Test::Present(path) => !path.values(document).is_empty(),
             Test::Compare(path, comparison) => comparison.holds(&path.values(document)),
             Test::Selects(path, selection) => path.values(document).into_iter().any(|value| selection.selects(value)),
@@ -134,12 +156,31 @@ impl Test {
 
     fn looks_at(&self, extension: Option<&str>, name: &str) -> bool {
         match self {
+            Test::Always(_) => false,
             Test::Present(path) | Test::Compare(path, _) | Test::Selects(path, _) => {
                 path.extension.as_deref() == extension && path.name == name
             }
             Test::Not(inner) => inner.looks_at(extension, name),
             Test::All(tests) | Test::Any(tests) => tests.iter().any(|test| test.looks_at(extension, name)),
         }
+    }
+}
+
+/// The attribute that a filter is about, if it is about one.
+fn path_of(filter: &Filter) -> Option<&AttrPath> {
+    match filter {
+        Filter::Attr(AttrExp::Present(path) | AttrExp::Comparison(path, ..)) => Some(path),
+        Filter::ValuePath(value_path) => Some(&value_path.attr),
+        Filter::Not(_) | Filter::And(_) | Filter::Or(_) => None,
+    }
+}
+
+/// Whether a resource fulfils it that has no such attribute.
+fn holds_of_nothing(filter: &Filter) -> bool {
+    match filter {
+        Filter::Attr(AttrExp::Comparison(_, CompareOp::Eq, value)) => *value == CompValue::Null,
+        Filter::Attr(AttrExp::Comparison(_, CompareOp::Ne, value)) => *value != CompValue::Null,
+        _ => false,
     }
 }
 
@@ -242,6 +283,9 @@ pub(super) fn selector(attribute: Option<&Definition>, filter: &ValFilter) -> im
 fn condition(index: &Index, filter: &Filter) -> Option<Condition> {
     let all = |filters: &[Filter]| filters.iter().map(|filter| condition(index, filter)).collect::<Option<Vec<_>>>();
     let not = |condition: Condition| Condition::Not(Box::new(condition));
+    if path_of(filter).is_some_and(|path| known(index.schema(), path).is_err()) {
+        return Some(if holds_of_nothing(filter) { Condition::ALWAYS } else { Condition::NEVER });
+    }
     match filter {
         Filter::Attr(AttrExp::Present(path)) => present(index, path),
         Filter::Attr(AttrExp::Comparison(path, CompareOp::Eq, CompValue::Null)) => present(index, path).map(not),
@@ -287,8 +331,8 @@ fn present(index: &Index, path: &AttrPath) -> Option<Condition> {
     if is_members(index.schema(), &path) && path.sub.as_deref().is_none_or(|sub| sub == "value") {
         return Some(Condition::HasMembers);
     }
-    // A complex value may be there and have no `value` to be found by.
-    let simple = index.schema().leaf(&path).is_some_and(|leaf| leaf.kind != Type::Complex);
+    // A complex value may be there and have no `value` to be found by, and so may one whose type nobody declared.
+    let simple = index.schema().leaf(&path).is_some_and(|leaf| leaf.kind != Type::Complex && leaf.declared);
     index.covering(&path).filter(|_| simple).map(|path| Condition::Present(path.key()))
 }
 
@@ -299,7 +343,7 @@ fn equal(index: &Index, path: &AttributePath, value: String) -> Option<Condition
         }
         if is_members(index.schema(), path) && path.sub.as_deref().is_none_or(|sub| sub == "value") {
             // Ids are lower case, and `members.value` compares without case (RFC 7643 §8.7.1).
-            return Some(Condition::Member(ResourceId(value.to_lowercase())));
+            return Some(Condition::Member(ResourceId(fold_case(&value))));
         }
     }
     let covering = index.covering(path)?;
@@ -330,7 +374,7 @@ mod tests {
 
     #[track_caller]
     fn check_condition(index: &Index, filter: &str, expected: &str) {
-        let search = Search::parse(index, Some(filter)).unwrap();
+        let search = Search::parse(index, &[], Some(filter)).unwrap();
         assert!(search.is_indexed(), "{filter}");
         assert_eq!(write(&search.condition), expected);
     }
@@ -355,8 +399,6 @@ mod tests {
         check_condition(&users(), "userName eq \"ADA@contoso.com\"", "username=ada@contoso.com");
         check_condition(&users(), "externalId eq Ada", "externalid=Ada");
         check_condition(&users(), "emails[type eq \"work\"].value eq \"A@x\"", "emails[type eq \"work\"].value=a@x");
-        check_condition(&users(), "id eq \"U1\" and manager eq \"U2\"", &format!("id=U1 & {MANAGER}=u2"));
-        check_condition(&users(), "manager.value eq \"U2\"", &format!("{MANAGER}=u2"));
         check_condition(
             &users(),
             "userName sw \"A\" and not (displayName pr or externalId ne \"x\")",
@@ -369,9 +411,44 @@ mod tests {
     }
 
     #[test]
+    fn managers_are_looked_up_and_looked_at() {
+        for (filter, condition) in [
+            ("id eq \"U1\" and manager eq \"U2\"", format!("id=U1 & {MANAGER}=u2")),
+            ("manager.value eq \"U2\"", format!("{MANAGER}=u2")),
+            ("manager.value ne \"U2\"", String::new()),
+            ("manager.value pr", String::new()),
+            ("userName eq \"a\" or manager eq \"U2\"", String::new()),
+        ] {
+            let search = Search::parse(&users(), &[], Some(filter)).unwrap();
+            assert_eq!((write(&search.condition), search.looks_at_manager()), (condition, true), "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_only_others_have_has_no_value() {
+        let standard = [Schema::standard(Kind::User), Schema::standard(Kind::Group)];
+        let others: Vec<&Schema> = standard.iter().collect();
+        for (filter, condition) in [
+            ("userName eq \"a\" or displayName eq \"b\"", "(() | displayname=b)"),
+            ("userName ne \"a\" and displayName eq \"b\"", " & displayname=b"),
+            ("not (userName pr) and title eq null", "!() & "),
+            ("emails[type eq \"work\"]", "()"),
+        ] {
+            let search = Search::parse(&groups(), &others, Some(filter)).unwrap();
+            assert_eq!((write(&search.condition).as_str(), search.is_indexed()), (condition, true), "{filter}");
+        }
+        let search = Search::parse(&groups(), &others, Some("userName ne \"a\" and meta.version pr")).unwrap();
+        assert!(search.matches(json!({"userName": "a", "meta": {"version": "1"}}).as_object().unwrap()));
+        for filter in ["userNam pr", "active gt true", "name eq \"x\"", "emails[kind pr]"] {
+            assert!(Search::parse(&groups(), &others, Some(filter)).is_err(), "{filter}");
+        }
+        assert!(Search::parse(&groups(), &[], Some("userName pr")).is_err());
+    }
+
+    #[test]
     fn a_filter_of_many_terms_is_evaluated() {
         let names: Vec<String> = (0..200).map(|number| format!("userName eq \"u{number}\"")).collect();
-        let search = Search::parse(&users(), Some(&names.join(" or "))).unwrap();
+        let search = Search::parse(&users(), &[], Some(&names.join(" or "))).unwrap();
         assert_eq!(search.condition, Condition::ALWAYS);
         assert!(search.matches(json!({"userName": "U7"}).as_object().unwrap()));
         assert!(!search.matches(json!({"userName": "U200"}).as_object().unwrap()));
@@ -386,7 +463,7 @@ mod tests {
             "meta": {"created": "2026-01-02T03:04:05.678Z", "resourceType": "User"},
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D"}});
         let index = Index::new(&Schema::standard(Kind::User), []);
-        let search = Search::parse(&index, Some(filter)).unwrap();
+        let search = Search::parse(&index, &[], Some(filter)).unwrap();
         assert_eq!(search.matches(document.as_object().unwrap()), expected, "{filter}");
     }
 
@@ -416,7 +493,7 @@ mod tests {
 
     #[track_caller]
     fn check_refused(index: &Index, filter: &str, reason: &str) {
-        let error = Search::parse(index, Some(filter)).unwrap_err();
+        let error = Search::parse(index, &[], Some(filter)).unwrap_err();
         assert_eq!(error.scim_type, ScimType::InvalidFilter, "{filter}");
         assert!(error.detail.ends_with(reason), "{}", error.detail);
     }

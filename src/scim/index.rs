@@ -77,7 +77,13 @@ impl Index {
 
 /// The value by which texts are compared.
 pub(super) fn fold(case_exact: bool, text: &str) -> String {
-    if case_exact { text.to_owned() } else { text.to_lowercase() }
+    if case_exact { text.to_owned() } else { fold_case(text) }
+}
+
+/// A text without regard to case: equal for all that differ in case alone, and the same for a part of a text as for that
+/// part by itself. (`str::to_lowercase` writes a sigma at the end of a word otherwise than within it.)
+pub fn fold_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
 /// A condition that the store answers by itself.
@@ -106,6 +112,8 @@ pub enum Condition {
 impl Condition {
     /// What every resource fulfils.
     pub const ALWAYS: Condition = Condition::All(Vec::new());
+    /// What no resource fulfils.
+    pub const NEVER: Condition = Condition::Any(Vec::new());
 
     /// How many values are compared.
     pub(super) fn size(&self) -> usize {
@@ -114,5 +122,17 @@ impl Condition {
             Condition::Not(inner) => inner.size(),
             _ => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_folded_as_it_is_in_the_whole() {
+        assert_eq!(fold_case("ÄRGER ΟΔΟΣ"), "ärger οδοσ");
+        assert!(fold_case("ΟΔΟΣΗΣ").starts_with(&fold_case("οδος")));
+        assert_eq!(fold_case(&fold_case("İΣẞ")), fold_case("İΣẞ"));
     }
 }

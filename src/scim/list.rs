@@ -3,6 +3,7 @@
 //! Not the query itself: that is [`super::Search`].
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::IntErrorKind;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -115,10 +116,16 @@ fn whole(name: &str, text: Option<&str>, least: i64, otherwise: u32) -> Result<u
     let Some(text) = text else {
         return Ok(otherwise);
     };
-    match text.trim().parse::<i64>() {
-        Ok(number) => Ok(u32::try_from(number.max(least)).unwrap_or(u32::MAX)),
-        Err(_) => Err(Error::new(ScimType::InvalidValue, format!("{name} must be a whole number, not '{text}'"))),
-    }
+    let number = match text.trim().parse::<i64>() {
+        Ok(number) => number,
+        // Of however many digits, it lies beyond the end of every list, or before the beginning.
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => i64::MAX,
+        Err(error) if *error.kind() == IntErrorKind::NegOverflow => i64::MIN,
+        Err(_) => {
+            return Err(Error::new(ScimType::InvalidValue, format!("{name} must be a whole number, not '{text}'")));
+        }
+    };
+    Ok(u32::try_from(number.max(least)).unwrap_or(u32::MAX))
 }
 
 /// A page of a list, before it is written.
@@ -164,6 +171,9 @@ mod tests {
         assert_eq!(read(None, None), Paging::Index { start_index: 1, count: DEFAULT_COUNT });
         assert_eq!(read(Some("-3"), Some("-1")), Paging::Index { start_index: 1, count: 0 });
         assert_eq!(read(Some("6"), Some("5000")), Paging::Index { start_index: 6, count: MAX_COUNT });
+        let many = "9".repeat(30);
+        assert_eq!(read(Some(&many), Some(&many)), Paging::Index { start_index: u32::MAX, count: MAX_COUNT });
+        assert_eq!(read(Some(&format!("-{many}")), None), Paging::Index { start_index: 1, count: DEFAULT_COUNT });
         assert!(PLAIN.paging(Some("one"), None, None).is_err());
     }
 

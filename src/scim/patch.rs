@@ -361,7 +361,8 @@ fn change(
     } else if let (true, Value::Object(parts)) = (complex, value) {
         // RFC 7644 §3.5.2.3: sub-attributes that the value does not name stay as they are.
         let mut merged = present.and_then(Value::as_object).cloned().unwrap_or_default();
-        for (sub, value) in parts {
+        let by_value = definition.and_then(|definition| quirks::reference(definition, parts));
+        for (sub, value) in by_value.as_ref().unwrap_or(parts) {
             let sub_definition = definition.and_then(|definition| definition.sub_attribute(sub));
             if sub_definition.is_some_and(|known| known.read_only) {
                 continue;

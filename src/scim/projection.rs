@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::error::Error;
+use super::error::{Error, ScimType};
 use super::path::{AttributePath, Path};
 use super::resource::{self, Document};
 use super::schema::Schema;
@@ -18,11 +18,11 @@ impl Projection {
     /// Reads `attributes` and `excludedAttributes`, comma-separated paths.
     ///
     /// # Errors
-    /// `invalidPath` for a name that cannot be read.
+    /// `invalidPath` for a name that cannot be read, or has a filter in it, which RFC 7644 §3.10 does not have here.
     pub fn read(schema: &Schema, attributes: Option<&str>, excluded: Option<&str>) -> Result<Projection, Error> {
         let paths = |list: Option<&str>| -> Result<Vec<Path>, Error> {
             let names = list.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-            names.map(|name| Path::parse(schema, name)).collect()
+            names.map(|name| check(Path::parse(schema, name)?, name)).collect()
         };
         Ok(Projection { only: paths(attributes)?, without: paths(excluded)? })
     }
@@ -42,9 +42,7 @@ impl Projection {
             Path::Extension(urn) => extension.is_some_and(|extension| extension.eq_ignore_ascii_case(urn)),
             Path::Attribute(path) => is_it(path),
         };
-        let names_all = |path: &Path| {
-            names(path) && !matches!(path, Path::Attribute(path) if path.sub.is_some() || path.filter.is_some())
-        };
+        let names_all = |path: &Path| names(path) && !matches!(path, Path::Attribute(path) if path.sub.is_some());
         (self.only.is_empty() || self.only.iter().any(names)) && !self.without.iter().any(names_all)
     }
 
@@ -86,6 +84,16 @@ impl Projection {
             }
         }
         selected
+    }
+}
+
+fn check(path: Path, name: &str) -> Result<Path, Error> {
+    match &path {
+        Path::Attribute(AttributePath { filter: Some(_), .. }) => {
+            let detail = format!("'{name}' chooses among values: attributes are chosen by their names");
+            Err(Error::new(ScimType::InvalidPath, detail))
+        }
+        _ => Ok(path),
     }
 }
 
@@ -180,7 +188,7 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
-    fn check(attributes: &str, excluded: &str, expected: Value) {
+    fn check_shown(attributes: &str, excluded: &str, expected: Value) {
         let shown = json!({"schemas": [], "id": "1", "userName": "a", "name": {"givenName": "g", "familyName": "f"},
             "emails": [{"type": "work", "value": "w"}],
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "d", "manager": {"value": "U2"}}});
@@ -190,19 +198,19 @@ mod tests {
 
     #[test]
     fn shows_what_was_asked_for() {
-        check("id", "", json!({"schemas": [], "id": "1"}));
-        check(
+        check_shown("id", "", json!({"schemas": [], "id": "1"}));
+        check_shown(
             "USERNAME,name.givenName,name.familyName",
             "",
             json!({"schemas": [], "id": "1", "userName": "a", "name": {"givenName": "g", "familyName": "f"}}),
         );
-        check(
+        check_shown(
             "emails.value,manager",
             "",
             json!({"schemas": [], "id": "1", "emails": [{"value": "w"}],
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "U2"}}}),
         );
-        check(
+        check_shown(
             "",
             "id,name,emails.type,department",
             json!({"schemas": [], "id": "1", "userName": "a", "emails": [{"value": "w"}],
@@ -212,8 +220,8 @@ mod tests {
 
     #[test]
     fn what_has_no_parts_left_is_not_shown() {
-        check("name.middleName,emails.display,emails.value", "emails.value", json!({"schemas": [], "id": "1"}));
-        check("department,name.givenName", "name.givenName,department", json!({"schemas": [], "id": "1"}));
+        check_shown("name.middleName,emails.display,emails.value", "emails.value", json!({"schemas": [], "id": "1"}));
+        check_shown("department,name.givenName", "name.givenName,department", json!({"schemas": [], "id": "1"}));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | `null`, `""`, `[]` | the attribute is unassigned | [`without_nulls`] | `patch-user/clear-empty` |
 //! | `[{"value": "x"}]` for a single value | the value | [`unwrap_single`] | `patch-user/scalar-in-list` |
 //! | `"manager": "U2"` | `{"value": "U2"}` | [`complex_from_scalar`] | `patch-user/manager-text` |
+//! | `$ref` beside `value`, or alone | the `value`, or the id at the end of `$ref` | [`reference`] | `patch-user/manager-list` |
 //! | a role as JSON text in `value` | the role | [`role`] | `patch-user/role-json-text` |
 //! | members as texts, objects, one or many | their ids | [`member_ids`] | `patch-group/add-list-of-text` |
 //! | values without quotes, `True`, in a path | as if quoted | [`path()`] | `patch-user/unquoted-boolean-in-path` |
@@ -76,6 +77,21 @@ pub fn role(definition: &Definition, element: &Document) -> Option<Document> {
     let others = element.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("value"));
     let others = others.map(|(name, value)| (name.clone(), value.clone()));
     Some(decoded.into_iter().chain(others).collect())
+}
+
+/// A reference by its `value` alone: `$ref` is made of that by the server, and whoever sends only `$ref` means the id at
+/// its end. `None` when there is no `$ref`.
+pub fn reference(definition: &Definition, element: &Document) -> Option<Document> {
+    definition.sub_attribute(REFERENCE)?;
+    let (key, reference) = element.iter().find(|(name, _)| name.eq_ignore_ascii_case(REFERENCE))?;
+    let mut by_value = element.clone();
+    by_value.shift_remove(key);
+    let has_value = resource::attribute(&by_value, "value").and_then(without_nulls).is_some();
+    let id = reference.as_str().and_then(|reference| reference.trim_end_matches('/').rsplit('/').next());
+    if let Some(id) = id.filter(|id| !has_value && !id.is_empty()) {
+        by_value.insert("value".to_owned(), Value::from(id));
+    }
+    Some(by_value)
 }
 
 /// The value without nulls, empty texts, empty arrays and empty objects, at any depth; `None` when
@@ -276,15 +292,26 @@ fn can_end_before(after: &str) -> bool {
 }
 
 /// The quoted text as a JSON string: as it is if it is one, else with its quotes and backslashes
-/// taken literally.
+/// taken literally. But what reads like one condition after another is nonsense and stays so: taken for a value, it would
+/// find nobody.
 fn json_string(quoted: &str) -> String {
-    if serde_json::from_str::<String>(quoted).is_ok() {
+    if serde_json::from_str::<String>(quoted).is_ok() || goes_on_as_a_filter(quoted) {
         return quoted.to_owned();
     }
     match quoted.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
         Some(inner) => Value::from(inner).to_string(),
         None => quoted.to_owned(),
     }
+}
+
+/// Whether a quote inside is followed by an operator, or by a word and an operator.
+fn goes_on_as_a_filter(quoted: &str) -> bool {
+    quoted.split('"').skip(2).any(|after| {
+        // No path of an attribute is longer.
+        let start: String = after.chars().take(200).collect();
+        let is_operator = |word: &str| COMPARISONS.iter().any(|known| known.eq_ignore_ascii_case(word));
+        start.starts_with(char::is_whitespace) && start.split_whitespace().take(2).any(is_operator)
+    })
 }
 
 fn quote_bare_values(tokens: &mut [Token]) {
@@ -295,6 +322,9 @@ fn quote_bare_values(tokens: &mut [Token]) {
             let literal = word.to_ascii_lowercase();
             *token = if ["true", "false", "null"].contains(&literal.as_str()) {
                 Token::Word(literal)
+            } else if word.starts_with('\'') {
+                // In quotes that are none: taken for a part of the value, they would find nobody.
+                continue;
             } else {
                 Token::Quoted(Value::from(word.as_str()).to_string())
             };
@@ -398,6 +428,9 @@ mod tests {
             "eq \"a\"",
             "userName eq \"a\" b",
             "emails[type eq \"work\"].value",
+            "userName eq \"a\" userName eq \"b\"",
+            "userName eq \"a\" eq \"b\"",
+            "userName eq 'ada@x'",
             "a eq \"b\" and",
             "(a eq \"b\"",
         ] {

@@ -273,7 +273,7 @@ fn clean_single(definition: &Definition, name: &str, value: &Value) -> Result<Op
         (Type::String | Type::Reference | Type::Binary | Type::DateTime, Value::String(_)) => Ok(Some(value.clone())),
         (Type::String | Type::Reference | Type::Binary | Type::DateTime, _) => Err(wrong("a text")),
         (Type::Complex, Value::Object(attributes)) => {
-            let decoded = quirks::role(definition, attributes);
+            let decoded = quirks::role(definition, attributes).or_else(|| quirks::reference(definition, attributes));
             let mut cleaned = Document::new();
             for (sub, value) in decoded.as_ref().unwrap_or(attributes) {
                 let sub_definition = definition.sub_attribute(sub);

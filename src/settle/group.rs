@@ -316,7 +316,7 @@ impl Bridge {
             })?;
         }
         crash_point(CrashPoint::Record);
-        self.store.remove(&state.id).await?;
+        self.store.remove(&state.id, &now()).await?;
         Ok(Settlement::Gone)
     }
 }

@@ -7,6 +7,7 @@ use crate::directory::{AttributeName, DesiredEntry, Dn, Entry, Link};
 use crate::ldap::{self, Depth, Fault, Filter};
 use crate::mapping::{References, UserRules, rules, user};
 use crate::plan::diff;
+use crate::scim::index::fold_case;
 use crate::scim::{Document, ResourceId, resource};
 use crate::store::{Settled, State};
 
@@ -43,7 +44,7 @@ impl Bridge {
         let settled = Settled {
             id: state.id.clone(),
             index: self.users.entries(document),
-            name_claim: resource::text(document, "userName").map(str::to_lowercase),
+            name_claim: resource::text(document, "userName").map(fold_case),
             document: document.clone(),
             link,
             answered: audience == Audience::Client,
@@ -177,7 +178,7 @@ impl Bridge {
             self.forget_names(link, dn.as_ref()).await?;
         }
         crash_point(CrashPoint::Record);
-        self.store.remove(&state.id).await?;
+        self.store.remove(&state.id, &now()).await?;
         Ok(Settlement::Gone)
     }
 }

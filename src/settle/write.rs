@@ -9,7 +9,7 @@ use super::{
 };
 use crate::mapping::user::{Lock, map_user};
 use crate::mapping::{References, group::map_group, rules};
-use crate::scim::index::Condition;
+use crate::scim::index::{Condition, fold_case};
 use crate::scim::resource::{self, text};
 use crate::scim::{
     AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Precondition, Resource, ResourceId,
@@ -28,7 +28,7 @@ impl Bridge {
     /// # Errors
     /// [`Error::Conflict`] when there is such a resource already.
     pub async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
-        let name = text(&draft.document, kind.required()).unwrap_or_default().to_lowercase();
+        let name = fold_case(text(&draft.document, kind.required()).unwrap_or_default());
         let _name = self.locks.key(format!("{kind} {name}")).await?;
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
         let repeated = match kind {
@@ -379,7 +379,7 @@ fn renames(before: &Document, after: &Document) -> bool {
 }
 
 fn name_claim(kind: Kind, document: &Document) -> Option<String> {
-    (kind == Kind::User).then(|| text(document, "userName").unwrap_or_default().to_lowercase())
+    (kind == Kind::User).then(|| fold_case(text(document, "userName").unwrap_or_default()))
 }
 
 /// A name that another resource claims, as the client wrote it.

@@ -292,8 +292,9 @@ pub trait Store: Send + Sync {
     /// Renews the memberships of a resource whose entry was made anew, in all groups.
     async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error>;
 
-    /// Removes a resource and its memberships both ways.
-    async fn remove(&self, id: &ResourceId) -> Result<(), Error>;
+    /// Removes a resource and its memberships both ways. The version of each group that it was a settled member of
+    /// counts up.
+    async fn remove(&self, id: &ResourceId, now: &str) -> Result<(), Error>;
 
     /// Makes the lookups of all resources agree with the indexes, unless they do already.
     async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error>;

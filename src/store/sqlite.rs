@@ -190,7 +190,7 @@ impl Store for SqliteStore {
     async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error> {
         let attempt = "read a page of resources";
         let page = || {
-            let mut page = condition::selection("SELECT *", kind, condition);
+            let mut page = condition::selection_at_once("SELECT *", kind, condition);
             page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
             page.push(" OFFSET ").push_bind(i64::from(offset));
             page
@@ -516,8 +516,17 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn remove(&self, id: &ResourceId) -> Result<(), Error> {
+    async fn remove(&self, id: &ResourceId, now: &str) -> Result<(), Error> {
         let mut write = self.write().await?;
+        sqlx::query(
+            "UPDATE resource SET version = version + 1, modified = $2 WHERE id IN (SELECT group_id FROM member
+             WHERE member_id = $1 AND state IN ('settled', 'renewing', 'leaving'))",
+        )
+        .bind(id.as_str())
+        .bind(now)
+        .execute(&mut *write)
+        .await
+        .map_err(failure("remove a resource"))?;
         delete_rows(&mut write, id).await?;
         commit(write).await
     }

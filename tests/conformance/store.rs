@@ -219,8 +219,8 @@ async fn a_walk_meets_each_resource_once(store: &dyn Store) {
         position = Some(Position { created: last.created.clone(), id: last.id.clone() });
         met.extend(page.iter().map(|resource| resource.id.as_str()));
         // The last one that was met goes, one that was met before goes, and one comes.
-        store.remove(&last.id).await.unwrap();
-        store.remove(&id("a")).await.unwrap();
+        store.remove(&last.id, NOW).await.unwrap();
+        store.remove(&id("a"), NOW).await.unwrap();
         if met.len() == 2 {
             create(store, Kind::User, "f", json!({"userName": "f"})).await;
         }
@@ -317,8 +317,11 @@ async fn a_removed_resource_is_nobodys_member(store: &dyn Store) {
     create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
     create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
     want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
-    store.settle(&settled(Kind::Group, "staff", Document::new())).await.unwrap();
-    store.remove(&id("ada")).await.unwrap();
+    let before = store.settle(&settled(Kind::Group, "staff", Document::new())).await.unwrap();
+    const LATER: &str = "2026-01-02T00:00:00.000Z";
+    store.remove(&id("ada"), LATER).await.unwrap();
+    let after = store.get(Kind::Group, &id("staff")).await.unwrap().unwrap();
+    assert_eq!((after.version, after.modified.as_str()), (before.version + 1, LATER), "it has lost a member");
     assert_eq!(store.members(&id("staff")).await.unwrap(), []);
     assert_eq!(store.wanted_members(&id("staff")).await.unwrap(), []);
     assert_eq!(store.state(&id("ada")).await.unwrap(), None);

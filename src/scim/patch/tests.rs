@@ -76,10 +76,15 @@ fn what_the_server_alone_writes_is_refused() {
     {
         check_refused(json!([{"op": "replace", "path": path, "value": "x"}]), ScimType::Mutability);
     }
-    let sent = json!({"value": "U2", "displayName": "Somebody"});
+    let sent = json!({"value": "U2", "displayName": "Somebody", "$ref": "https://elsewhere/Users/U9"});
     check(
         json!({}),
         json!([{"op": "add", "path": "manager", "value": sent}]),
+        json!({ENTERPRISE: {"manager": {"value": "U2"}}}),
+    );
+    check(
+        json!({}),
+        json!([{"op": "add", "path": "manager", "value": [{"$ref": "https://bridge/scim/v2/Users/U2"}]}]),
         json!({ENTERPRISE: {"manager": {"value": "U2"}}}),
     );
     let members = json!({"Operations": [{"op": "replace", "path": "members[value eq \"U1\"].value", "value": "U2"}]});

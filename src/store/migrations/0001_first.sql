@@ -17,7 +17,8 @@ CREATE TABLE resource (
     merged          BIGINT NOT NULL             -- 1 when the intent took another one in that was pending
 );
 
-CREATE INDEX resource_in_order ON resource (kind, created, id);
+CREATE INDEX resource_in_order ON resource (kind, created, id) WHERE document IS NOT NULL;
+CREATE INDEX resource_to_follow ON resource (id) WHERE previous_dn IS NOT NULL;
 CREATE INDEX resource_by_anchor ON resource (anchor);
 -- An entry belongs to one user; groups of one name share theirs.
 CREATE UNIQUE INDEX user_by_anchor ON resource (anchor) WHERE kind = 'User';

@@ -8,13 +8,36 @@ use crate::scim::{Kind, ResourceId};
 
 /// `SELECT` of the settled resources of a kind that fulfil a condition.
 pub(super) fn selection(select: &'static str, kind: Kind, condition: &Condition) -> QueryBuilder<Sqlite> {
+    select_where(select, " FROM resource WHERE document IS NOT NULL AND kind = ", kind, condition)
+}
+
+/// The same, once, to be put in order. SQLite has no statistics here: it would go through all resources of the kind in
+/// their order, also to find the one of a name. The `+` hides the kind from its planner, so that few are looked up.
+pub(super) fn selection_at_once(select: &'static str, kind: Kind, condition: &Condition) -> QueryBuilder<Sqlite> {
+    if !is_narrow(condition) {
+        return selection(select, kind, condition);
+    }
+    select_where(select, " FROM resource WHERE document IS NOT NULL AND +kind = ", kind, condition)
+}
+
+fn select_where(select: &'static str, from: &'static str, kind: Kind, condition: &Condition) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(select);
-    query.push(" FROM resource WHERE document IS NOT NULL AND kind = ").push_bind(kind.as_str()).push(" AND ");
+    query.push(from).push_bind(kind.as_str()).push(" AND ");
     push(&mut query, kind, condition);
     query
 }
 
-/// The same, of those alone that come after a position.
+/// Whether few resources can be expected to fulfil it.
+fn is_narrow(condition: &Condition) -> bool {
+    match condition {
+        Condition::Id(_) | Condition::Member(_) | Condition::Equals(_) => true,
+        Condition::All(inner) => inner.iter().any(is_narrow),
+        Condition::Any(inner) => !inner.is_empty() && inner.iter().all(is_narrow),
+        Condition::Not(_) | Condition::HasMembers | Condition::StartsWith(_) | Condition::Present(_) => false,
+    }
+}
+
+/// Narrows a selection to those that come after a position.
 pub(super) fn after(query: &mut QueryBuilder<Sqlite>, position: &Position) {
     query.push(" AND (created, id) > (").push_bind(position.created.clone());
     query.push(", ").push_bind(position.id.0.clone()).push(")");
@@ -103,7 +126,54 @@ fn end_of_prefix(prefix: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::super::MIGRATIONS;
     use super::*;
+
+    /// How SQLite goes about the query, a line for each table.
+    async fn plan(mut query: QueryBuilder<Sqlite>) -> String {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+        MIGRATIONS.run(&pool).await.unwrap();
+        query.push(" ORDER BY created, id LIMIT 100");
+        let steps: Vec<(i64, i64, i64, String)> = query.build_query_as().fetch_all(&pool).await.unwrap();
+        steps.into_iter().map(|(.., step)| step).collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    async fn lookups_and_walks_use_an_index_each() {
+        const EXPLAIN: &str = "EXPLAIN QUERY PLAN SELECT *";
+        let named = Condition::Equals(IndexEntry { key: "username".to_owned(), value: "ada".to_owned() });
+        let other = Condition::Id(ResourceId("U1".to_owned()));
+        let member = Condition::Member(ResourceId("U1".to_owned()));
+        for narrow in [
+            named.clone(),
+            other.clone(),
+            member.clone(),
+            Condition::All(vec![named.clone(), Condition::Not(Box::new(member.clone()))]),
+            Condition::Any(vec![named.clone(), other.clone(), member]),
+        ] {
+            let plan = plan(selection_at_once(EXPLAIN, Kind::User, &Condition::All(vec![narrow]))).await;
+            assert!(!plan.contains("resource_in_order"), "{plan}");
+            assert!(plan.contains("SEARCH resource USING INDEX sqlite_autoindex_resource_1 (id=?)"), "{plan}");
+            assert!(!plan.contains("SCAN"), "{plan}");
+        }
+        for wide in [Condition::ALWAYS, Condition::Not(Box::new(named.clone())), Condition::Present("title".to_owned())]
+        {
+            let plan = plan(selection_at_once(EXPLAIN, Kind::User, &wide)).await;
+            assert!(plan.contains("SEARCH resource USING INDEX resource_in_order (kind=?)"), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+        // A walk through many that have one value must not sort them again on each page.
+        for condition in [Condition::ALWAYS, Condition::All(vec![named])] {
+            let mut page = selection(EXPLAIN, Kind::User, &condition);
+            after(&mut page, &Position { created: "2026".to_owned(), id: ResourceId("U1".to_owned()) });
+            let plan = plan(page).await;
+            let index = "SEARCH resource USING INDEX resource_in_order (kind=? AND (created,id)>(?,?))";
+            assert!(plan.contains(index), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
 
     #[test]
     fn a_prefix_ends_before_the_next_text() {
