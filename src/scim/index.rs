@@ -27,10 +27,11 @@ pub struct IndexEntry {
 }
 
 impl Index {
-    /// An index of `userName`, `externalId`, `displayName` and the given paths.
+    /// An index of `userName`, `externalId`, `displayName`, `manager` and the given paths, as far as the kind has them.
     pub fn new(schema: &Schema, paths: impl IntoIterator<Item = AttributePath>) -> Index {
-        let always = ["userName", "externalId", "displayName"].into_iter();
+        let always = ["userName", "externalId", "displayName", "manager"].into_iter();
         let always = always.filter_map(|name| AttributePath::parse(schema, name).ok());
+        let always = always.filter(|path| schema.attribute(path).is_some());
         Index { schema: schema.clone(), paths: always.chain(paths).map(|path| (path.key(), path)).collect() }
     }
 
@@ -62,6 +63,12 @@ impl Index {
     /// The index entry that stands for "the value at `path` is `text`".
     pub fn entry(&self, path: &AttributePath, text: &str) -> IndexEntry {
         IndexEntry { key: path.key(), value: fold(self.schema.case_exact(path), text) }
+    }
+
+    /// Where those are found who show the name of that user as their manager's.
+    pub fn reports_to(&self, manager: &ResourceId) -> Option<IndexEntry> {
+        let path = AttributePath::parse(&self.schema, "manager").ok()?;
+        self.paths.contains_key(&path.key()).then(|| self.entry(&path, manager.as_str()))
     }
 
     /// The path in the index that stands for this one, if its values compare as texts do.

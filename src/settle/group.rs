@@ -80,6 +80,7 @@ impl Bridge {
         let settled = Settled {
             id: state.id.clone(),
             index: self.groups.entries(document),
+            shown_by: None,
             name_claim: None,
             document: document.clone(),
             link,
@@ -316,7 +317,7 @@ impl Bridge {
             })?;
         }
         crash_point(CrashPoint::Record);
-        self.store.remove(&state.id, &now()).await?;
+        self.store.remove(&state.id, None, &now()).await?;
         Ok(Settlement::Gone)
     }
 }

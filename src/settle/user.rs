@@ -41,9 +41,12 @@ impl Bridge {
             self.wake.notify_one();
         }
         crash_point(CrashPoint::Record);
+        let name = |document: &Document| resource::text(document, "displayName").map(str::to_owned);
+        let has_other_name = state.settled.as_ref().is_some_and(|settled| name(&settled.document) != name(document));
         let settled = Settled {
             id: state.id.clone(),
             index: self.users.entries(document),
+            shown_by: self.users.reports_to(&state.id).filter(|_| has_other_name),
             name_claim: resource::text(document, "userName").map(fold_case),
             document: document.clone(),
             link,
@@ -178,7 +181,7 @@ impl Bridge {
             self.forget_names(link, dn.as_ref()).await?;
         }
         crash_point(CrashPoint::Record);
-        self.store.remove(&state.id, &now()).await?;
+        self.store.remove(&state.id, self.users.reports_to(&state.id).as_ref(), &now()).await?;
         Ok(Settlement::Gone)
     }
 }

@@ -143,6 +143,8 @@ pub struct Settled {
     pub link: Link,
     /// Under which values it is found from now on.
     pub index: Vec<IndexEntry>,
+    /// Where those are found who show something of it that has changed: their versions count up.
+    pub shown_by: Option<IndexEntry>,
     /// The folded `userName`; other claims of the resource are given up.
     pub name_claim: Option<String>,
     /// Whether a client is waiting for the answer.
@@ -293,8 +295,8 @@ pub trait Store: Send + Sync {
     async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error>;
 
     /// Removes a resource and its memberships both ways. The version of each group that it was a settled member of
-    /// counts up.
-    async fn remove(&self, id: &ResourceId, now: &str) -> Result<(), Error>;
+    /// counts up, and that of those who are found under `shown_by`.
+    async fn remove(&self, id: &ResourceId, shown_by: Option<&IndexEntry>, now: &str) -> Result<(), Error>;
 
     /// Makes the lookups of all resources agree with the indexes, unless they do already.
     async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error>;

@@ -17,12 +17,12 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
-use parts::{claim, delete_rows, write_lookups};
+use parts::{claim, count_up, delete_rows, write_lookups};
 use row::{Row, document_text, member_state, state_text};
 
 use super::{Error, Found, Intent, Known, MemberState, Position, Settled, State, Store, TokenRecord, Wanted};
 use crate::directory::{Anchor, Dn, Link};
-use crate::scim::index::{Condition, Index};
+use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations");
@@ -485,6 +485,7 @@ impl Store for SqliteStore {
         .map_err(failure_or_taken("record what is settled", &settled.link.dn.to_string()))?;
         let kind = row.kind()?;
         write_lookups(connection, kind, &settled.id, &settled.index).await?;
+        count_up(connection, settled.shown_by.as_ref()).await?;
         if let Some(name) = &settled.name_claim {
             claim(connection, &settled.id, name).await?;
             sqlx::query("DELETE FROM name_claim WHERE resource_id = $1 AND name <> $2")
@@ -516,7 +517,7 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn remove(&self, id: &ResourceId, now: &str) -> Result<(), Error> {
+    async fn remove(&self, id: &ResourceId, shown_by: Option<&IndexEntry>, now: &str) -> Result<(), Error> {
         let mut write = self.write().await?;
         sqlx::query(
             "UPDATE resource SET version = version + 1, modified = $2 WHERE id IN (SELECT group_id FROM member
@@ -527,6 +528,7 @@ impl Store for SqliteStore {
         .execute(&mut *write)
         .await
         .map_err(failure("remove a resource"))?;
+        count_up(&mut write, shown_by).await?;
         delete_rows(&mut write, id).await?;
         commit(write).await
     }

@@ -346,3 +346,19 @@ fn a_version_outlives_the_end_of_the_process() {
     app.delete(&user).expect(204);
     request_if(&app, "GET", &user, "If-Match: *", None).expect(404);
 }
+
+#[test]
+fn a_managers_name_is_part_of_who_reports_to_them() {
+    let app = TestApp::start();
+    let boss = app.user("boss");
+    let ada = app.create_user(&person_with("ada", json!({ENTERPRISE: {"manager": boss}})));
+    let version = || app.read_user(&ada)["meta"]["version"].clone();
+    let first = version();
+    app.patch_user(&boss, &json!([{"op": "replace", "path": "title", "value": "Chief"}]));
+    assert_eq!(version(), first, "a title is not shown");
+    app.patch_user(&boss, &json!([{"op": "replace", "path": "displayName", "value": "The Boss"}]));
+    let second = version();
+    assert_ne!(second, first);
+    app.delete(&format!("/Users/{boss}")).expect(204);
+    assert_ne!(version(), second, "nobody is shown any more");
+}

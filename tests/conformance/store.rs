@@ -20,6 +20,7 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     resources_are_found_by_their_values_and_in_order(&*make().await).await;
     a_walk_meets_each_resource_once(&*make().await).await;
     a_version_counts_changes(&*make().await).await;
+    who_shows_a_managers_name_has_a_new_version_when_it_changes(&*make().await).await;
     members_are_settled_one_by_one(&*make().await).await;
     what_is_pending_is_told(&*make().await).await;
     a_removed_resource_is_nobodys_member(&*make().await).await;
@@ -59,6 +60,7 @@ fn settled(kind: Kind, name: &str, document: Document) -> Settled {
     Settled {
         id: id(name),
         index: index(kind).entries(&document),
+        shown_by: None,
         name_claim: (kind == Kind::User).then(|| name.to_owned()),
         document,
         link: link(name),
@@ -219,8 +221,8 @@ async fn a_walk_meets_each_resource_once(store: &dyn Store) {
         position = Some(Position { created: last.created.clone(), id: last.id.clone() });
         met.extend(page.iter().map(|resource| resource.id.as_str()));
         // The last one that was met goes, one that was met before goes, and one comes.
-        store.remove(&last.id, NOW).await.unwrap();
-        store.remove(&id("a"), NOW).await.unwrap();
+        store.remove(&last.id, None, NOW).await.unwrap();
+        store.remove(&id("a"), None, NOW).await.unwrap();
         if met.len() == 2 {
             create(store, Kind::User, "f", json!({"userName": "f"})).await;
         }
@@ -247,6 +249,21 @@ async fn a_version_counts_changes(store: &dyn Store) {
     assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await, (4, later.to_owned()), "what is shown is the same");
     want_members(store, "staff", &[("ada", MemberState::Leaving)]).await;
     assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await.0, 5);
+}
+
+async fn who_shows_a_managers_name_has_a_new_version_when_it_changes(store: &dyn Store) {
+    const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    create(store, Kind::User, "bob", json!({"userName": "bob", ENTERPRISE: {"manager": {"value": "ada"}}})).await;
+    let version = async || store.get(Kind::User, &id("bob")).await.unwrap().unwrap().version;
+    let reports = index(Kind::User).reports_to(&id("ada"));
+    assert!(reports.is_some() && index(Kind::Group).reports_to(&id("ada")).is_none());
+    assert_eq!(version().await, 1);
+    let renamed = settled(Kind::User, "ada", document(json!({"userName": "ada", "displayName": "Ada"})));
+    store.settle(&Settled { shown_by: reports.clone(), ..renamed }).await.unwrap();
+    assert_eq!(version().await, 2);
+    store.remove(&id("ada"), reports.as_ref(), NOW).await.unwrap();
+    assert_eq!(version().await, 3);
 }
 
 async fn members_are_settled_one_by_one(store: &dyn Store) {
@@ -319,7 +336,7 @@ async fn a_removed_resource_is_nobodys_member(store: &dyn Store) {
     want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
     let before = store.settle(&settled(Kind::Group, "staff", Document::new())).await.unwrap();
     const LATER: &str = "2026-01-02T00:00:00.000Z";
-    store.remove(&id("ada"), LATER).await.unwrap();
+    store.remove(&id("ada"), None, LATER).await.unwrap();
     let after = store.get(Kind::Group, &id("staff")).await.unwrap().unwrap();
     assert_eq!((after.version, after.modified.as_str()), (before.version + 1, LATER), "it has lost a member");
     assert_eq!(store.members(&id("staff")).await.unwrap(), []);

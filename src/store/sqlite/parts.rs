@@ -48,6 +48,23 @@ pub(super) async fn write_lookups(
     Ok(())
 }
 
+/// Counts the versions of those up that are found under a value.
+pub(super) async fn count_up(connection: &mut SqliteConnection, found: Option<&IndexEntry>) -> Result<(), Error> {
+    let Some(entry) = found else {
+        return Ok(());
+    };
+    sqlx::query(
+        "UPDATE resource SET version = version + 1 WHERE document IS NOT NULL
+         AND id IN (SELECT resource_id FROM lookup WHERE kind = 'User' AND attribute = $1 AND value = $2)",
+    )
+    .bind(&entry.key)
+    .bind(&entry.value)
+    .execute(connection)
+    .await
+    .map_err(failure("count versions up"))?;
+    Ok(())
+}
+
 pub(super) async fn delete_rows(connection: &mut SqliteConnection, id: &ResourceId) -> Result<(), Error> {
     for statement in [
         "DELETE FROM lookup WHERE resource_id = $1",
