@@ -16,8 +16,11 @@ run: ## keep a private OpenLDAP and scimbridge running in ./run until Ctrl-C, to
 
 # A story that is skipped because slapd is missing would look like one that passed.
 test: export SCIMBRIDGE_REQUIRE_SLAPD = 1
+# Differences that nobody looked for would look like none.
+test: export SCIMBRIDGE_REQUIRE_ORACLE = 1
 test: ## run every test; those that need a directory start their own slapd
 	@scripts/install-needed
+	@scripts/oracle-venv
 	cargo test
 
 conformance: ## run public SCIM conformance suites against a private OpenLDAP, tell what they skip and why
