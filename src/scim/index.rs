@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::path::AttributePath;
 use super::resource::{Document, ResourceId};
 use super::schema::{Definition, Schema, Type};
@@ -88,9 +90,10 @@ pub(super) fn fold(case_exact: bool, text: &str) -> String {
 }
 
 /// A text without regard to case: equal for all that differ in case alone, and the same for a part of a text as for that
-/// part by itself. (`str::to_lowercase` writes a sigma at the end of a word otherwise than within it.)
+/// part by itself (`str::to_lowercase` writes a sigma at the end of a word otherwise than within it), and for letters that
+/// are composed in one way or another (RFC 7644 §5, RFC 8265 §3.3).
 pub fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
+    text.nfc().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
 /// A condition that the store answers by itself.
@@ -141,5 +144,6 @@ mod tests {
         assert_eq!(fold_case("ÄRGER ΟΔΟΣ"), "ärger οδοσ");
         assert!(fold_case("ΟΔΟΣΗΣ").starts_with(&fold_case("οδος")));
         assert_eq!(fold_case(&fold_case("İΣẞ")), fold_case("İΣẞ"));
+        assert_eq!(fold_case("Zoe\u{308}"), "zoë");
     }
 }

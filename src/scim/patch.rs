@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::{Error, ScimType};
 use super::filter::selector;
+use super::index::fold;
 use super::path::{AttributePath, Path, text_of};
 use super::quirks;
 use super::resource::{self, Document, Kind, ResourceId, clean_value};
@@ -264,6 +265,8 @@ fn member_changes(operation: &Operation, selected: Option<&Vec<ResourceId>>) -> 
 
 fn change_extension(document: &mut Document, schema: &Schema, urn: &str, operation: &Operation) -> Result<(), Error> {
     let attributes = match (&operation.op, &operation.value) {
+        // A remove that names attributes takes away those.
+        (Op::Remove, Value::Object(attributes)) if !attributes.is_empty() => attributes,
         (Op::Remove, _) | (_, Value::Null) => {
             remove(document, urn);
             return Ok(());
@@ -331,6 +334,10 @@ fn change(
     op: Op,
     value: &Value,
 ) -> Result<(), Error> {
+    if let (Some(simple), Some(sub)) = (definition.filter(|known| known.kind != Type::Complex), &path.sub) {
+        let detail = format!("{} has no part {sub}", simple.name);
+        return Err(Error::new(ScimType::InvalidPath, detail));
+    }
     let key = key_of(container, &path.name);
     let present = container.get(&key);
     let multi_valued = match definition {
@@ -357,7 +364,7 @@ fn change(
         change(&mut parts, definition.and_then(|definition| definition.sub_attribute(sub)), &part, op, value)?;
         (!parts.is_empty()).then_some(Value::Object(parts))
     } else if op == Op::Remove {
-        remains_after_removal(present, value)
+        remains_after_removal(definition, present, value)
     } else if let (true, Value::Object(parts)) = (complex, value) {
         // RFC 7644 §3.5.2.3: sub-attributes that the value does not name stay as they are.
         let mut merged = present.and_then(Value::as_object).cloned().unwrap_or_default();
@@ -387,23 +394,59 @@ fn change(
     resource::check_size("the resource", container.len())
 }
 
-/// A remove that names a value, `"value": [{"value": "U2"}]`, takes away that value and no other.
-fn remains_after_removal(present: Option<&Value>, named: &Value) -> Option<Value> {
-    let present = present?;
-    let named = named_texts(None, named);
-    let spared = !named.is_empty() && text_of(present).is_some_and(|text| !named.contains(&text));
-    spared.then(|| present.clone())
+/// What is left of a single value. A remove that names one, `"value": [{"value": "U2"}]`, takes away that one and no
+/// other; one that names parts of a complex value takes away those.
+fn remains_after_removal(definition: Option<&Definition>, present: Option<&Value>, value: &Value) -> Option<Value> {
+    let mut present = present?.clone();
+    for named in named_values(value)? {
+        match (&mut present, named) {
+            (Value::Object(parts), Value::Object(named)) if resource::attribute(named, "value").is_none() => {
+                parts.retain(|sub, part| {
+                    let part_definition = definition.and_then(|definition| definition.sub_attribute(sub));
+                    let named = resource::attribute(named, sub);
+                    named.is_none_or(|named| !is_named(part_definition, part, named))
+                });
+                if parts.is_empty() {
+                    return None;
+                }
+            }
+            (present, named) if is_named(definition, present, named) => return None,
+            _ => {}
+        }
+    }
+    Some(present)
 }
 
-fn named_texts(definition: Option<&Definition>, value: &Value) -> Vec<String> {
-    let text = |value: &Value| {
-        let role =
-            definition.zip(value.as_object()).and_then(|(definition, element)| quirks::role(definition, element));
-        role.map_or_else(|| text_of(value), |role| text_of(&Value::Object(role))).filter(|text| !text.is_empty())
-    };
+/// The values that a remove names; `None` when it means all. An empty list names none.
+fn named_values(value: &Value) -> Option<Vec<&Value>> {
     match value {
-        Value::Array(elements) => elements.iter().filter_map(text).collect(),
-        single => text(single).into_iter().collect(),
+        Value::Array(elements) => Some(elements.iter().filter(|element| !element.is_null()).collect()),
+        single => quirks::without_nulls(single).map(|_| vec![single]),
+    }
+}
+
+/// Whether a remove that names `named` means this value: by its `value` and the `type` beside it, or else by all parts
+/// that are named.
+fn is_named(definition: Option<&Definition>, element: &Value, named: &Value) -> bool {
+    let role = definition.zip(named.as_object()).and_then(|(definition, named)| quirks::role(definition, named));
+    let role = role.map(Value::Object);
+    let named = role.as_ref().unwrap_or(named);
+    let exact = definition.and_then(Definition::comparable).is_none_or(|leaf| leaf.case_exact);
+    match (text_of(named), named) {
+        (Some(text), named) => {
+            let part = |value: &Value| text_of(value.as_object().and_then(|parts| resource::attribute(parts, "type"))?);
+            let other_type = match (part(named), part(element)) {
+                (Some(named), Some(present)) => !named.eq_ignore_ascii_case(&present),
+                _ => false,
+            };
+            !other_type && text_of(element).is_some_and(|present| fold(exact, &present) == fold(exact, &text))
+        }
+        (None, Value::Object(parts)) if !parts.is_empty() => parts.iter().all(|(sub, named)| {
+            let part = element.as_object().and_then(|element| resource::attribute(element, sub));
+            let definition = definition.and_then(|definition| definition.sub_attribute(sub));
+            part.is_some_and(|part| is_named(definition, part, named))
+        }),
+        _ => false,
     }
 }
 
@@ -423,12 +466,16 @@ fn change_elements(
         None => clean_value(definition, &path.to_string(), value)?,
     };
     let Some(cleaned) = cleaned.filter(|_| op != Op::Remove) else {
-        if op == Op::Add && value.is_array() {
+        if op == Op::Add && path.sub.is_none() && definition.is_none_or(|known| known.multi_valued) {
             // Nothing is added.
             return Ok(elements);
         }
-        let named = if op == Op::Remove { named_texts(definition, value) } else { Vec::new() };
-        return Ok(without_selected(elements, path, &named, selected));
+        let named = if op == Op::Remove && path.sub.is_none() { named_values(value) } else { None };
+        let is_meant = |element: &Value| {
+            let is_named = |named: &Vec<&Value>| named.iter().any(|named| is_named(definition, element, named));
+            selected(element) && named.as_ref().is_none_or(is_named)
+        };
+        return Ok(without(elements, path, is_meant));
     };
     let mut touched = Vec::new();
     match (&path.filter, &path.sub) {
@@ -461,7 +508,7 @@ fn change_elements(
                 }
             }
             if touched.is_empty() {
-                let mut element = Value::Object(element_from_filter(path)?);
+                let mut element = Value::Object(element_from_filter(definition, path)?);
                 overlay(&mut element, &part);
                 if !elements.contains(&element) {
                     touched.push(elements.len());
@@ -485,8 +532,8 @@ fn overlay(element: &mut Value, part: &Document) {
 
 /// The new value that a path to a value that is not there describes: `emails[type eq "work"]` makes
 /// `{"type": "work"}`. The RFC would answer `noTarget`; Entra then repeats the request for ever.
-fn element_from_filter(path: &AttributePath) -> Result<Document, Error> {
-    fn collect(filter: &ValFilter, element: &mut Document) -> bool {
+fn element_from_filter(definition: Option<&Definition>, path: &AttributePath) -> Result<Document, Error> {
+    fn collect(definition: Option<&Definition>, filter: &ValFilter, element: &mut Document) -> bool {
         match filter {
             ValFilter::Attr(AttrExp::Comparison(part, CompareOp::Eq, value)) => {
                 let value = match value {
@@ -499,40 +546,30 @@ fn element_from_filter(path: &AttributePath) -> Result<Document, Error> {
                     CompValue::Number(number) => json!(number),
                     CompValue::Null => return true,
                 };
-                element.insert(part.name.clone(), value);
+                let sub = quirks::sub_attribute(&part.name);
+                let known = definition.and_then(|definition| definition.sub_attribute(sub));
+                element.insert(resource::canonical_name(known, sub), value);
                 true
             }
-            ValFilter::And(all) => all.iter().all(|filter| collect(filter, element)),
+            ValFilter::And(all) => all.iter().all(|filter| collect(definition, filter, element)),
             _ => false,
         }
     }
     let mut element = Document::new();
-    let describes = path.filter.as_ref().is_none_or(|filter| collect(filter, &mut element));
+    let describes = path.filter.as_ref().is_none_or(|filter| collect(definition, filter, &mut element));
     if describes { Ok(element) } else { Err(Error::new(ScimType::NoTarget, format!("{path} selects no value"))) }
 }
 
-fn without_selected(
-    elements: Vec<Value>,
-    path: &AttributePath,
-    named: &[String],
-    selected: impl Fn(&Value) -> bool,
-) -> Vec<Value> {
-    let remains = |mut element: Value| {
-        if !selected(&element) {
-            return Some(element);
-        }
-        match &path.sub {
-            // A remove that names values, `"value": [{"value": "x"}]`, takes away those and no others.
-            None => {
-                let spared = !named.is_empty() && text_of(&element).is_some_and(|text| !named.contains(&text));
-                spared.then_some(element)
-            }
-            Some(sub) => {
-                let parts = element.as_object_mut()?;
-                remove(parts, sub);
-                let says_something = parts.keys().any(|key| !["type", "primary", "display"].contains(&key.as_str()));
-                says_something.then_some(element)
-            }
+/// The values without those meant, or without the part of them that the path leads to.
+fn without(elements: Vec<Value>, path: &AttributePath, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let remains = |mut element: Value| match &path.sub {
+        _ if !is_meant(&element) => Some(element),
+        None => None,
+        Some(sub) => {
+            let parts = element.as_object_mut()?;
+            remove(parts, sub);
+            let says_something = parts.keys().any(|key| !["type", "primary", "display"].contains(&key.as_str()));
+            says_something.then_some(element)
         }
     };
     elements.into_iter().filter_map(remains).collect()

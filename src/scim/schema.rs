@@ -230,6 +230,12 @@ static USER: LazyLock<Schema> = LazyLock::new(|| {
     core.attributes.retain(|attribute| !["password", "groups"].contains(&attribute.name.as_str()));
     // It can be true or false and never be taken away.
     require(&mut core.attributes, "active");
+    // RFC 7643 §2.4 and §8.2 have it; the schema of §8.7.1 forgets it.
+    let primary = find(&core.attributes, "emails").and_then(|emails| emails.sub_attribute("primary")).cloned();
+    let addresses = core.attributes.iter_mut().find(|attribute| attribute.name == "addresses");
+    if let Some(addresses) = addresses.filter(|addresses| addresses.sub_attribute("primary").is_none()) {
+        addresses.sub_attributes.extend(primary);
+    }
     Schema::of(Kind::User, core, vec![Namespace::published("enterprise_user")])
 });
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Comparison, Filter, FilterRequest, Literal, full_path, readings};
+use super::{Comparison, FilterRequest, Literal, full_path, readings};
 use crate::difference::{Answer, Explanation, How};
 use crate::resource::Kind;
 
@@ -124,26 +124,10 @@ pub(super) fn explanations() -> Vec<Explanation<FilterRequest>> {
                 answered(request, ours, theirs, |path, _| request.kind == Kind::Group && path.ends_with("displayname"))
             }),
         },
-    ]
-}
-
-/// Where we may be wrong. An entry goes when its question is answered: it then explains nothing, and this test says so.
-pub(super) fn open_questions() -> Vec<Explanation<FilterRequest>> {
-    vec![
         Explanation {
-            name: "OPEN: which address is primary",
-            why: "RFC 7643 §2.4 and the user of §8.2 have it and the schema of §8.7.1 does not; a PATCH sets it, a \
-                  filter cannot ask for it",
-            how: How::Meant(|request, ours, theirs| {
-                matches!(&request.filter, Filter::Selects { path, .. } if path.eq_ignore_ascii_case("addresses"))
-                    && request.filter.text().to_lowercase().contains("primary")
-                    && matches!((ours, theirs), (Answer::Refused(_), Answer::Matches(_)))
-            }),
-        },
-        Explanation {
-            name: "OPEN: letters composed in another way",
-            why: "RFC 7644 §5 has a userName compared as RFC 7613 (now 8265) prepares it, in NFC; the other compares \
-                  all texts so, and we compare the code points",
+            name: "letters composed in another way, where letters count",
+            why: "RFC 7644 §5 has a userName compared in NFC, and so is all that is compared without case; what is \
+                  compared exactly is compared byte for byte, and by the other in NFC",
             how: How::Meant(|request, ours, theirs| {
                 answered(request, ours, theirs, |_, comparison| {
                     matches!(&comparison.literal, Literal::Json(Value::String(text))

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Aim, Change, PatchRequest, readings};
 use crate::difference::{Answer, Explanation, How};
-use crate::resource::{ENTERPRISE, Kind, PLURALS, TEXTS};
+use crate::resource::{ENTERPRISE, Kind, PLURALS};
 
 pub(super) fn explanations() -> Vec<Explanation<PatchRequest>> {
     vec![
@@ -191,62 +191,40 @@ pub(super) fn explanations() -> Vec<Explanation<PatchRequest>> {
                 change.op == "replace" && change.aim().is_plural() && same(ours, theirs, without_twins)
             }),
         },
-    ]
-}
-
-/// Where we may be wrong. An entry goes when its question is answered: it then explains nothing, and this test says so.
-pub(super) fn open_questions() -> Vec<Explanation<PatchRequest>> {
-    vec![
         Explanation {
-            name: "OPEN: the client's spelling in a value that is made",
-            why: "RFC 7643 §2.1: names are without case, so `emails[Type eq \"work\"].value` must not make a `Type`, \
-                  and least of all beside a `type`",
-            how: How::Meant(|_, ours, theirs| same(ours, theirs, |document| each_complex(document, in_lower_case))),
-        },
-        Explanation {
-            name: "OPEN: a part of a text",
-            why: "RFC 7644 §3.12 has invalidPath for `title.value`; we make the title an object, which no POST may",
+            name: "a value that is added in other letters",
+            why: "RFC 7643 §2.2 compares most texts without case, so the other adds nothing; what Entra sends is kept \
+                  letter by letter, or Entra sends it again for ever",
             how: How::Meant(|request, ours, theirs| {
-                let Some(change) = only_change(request) else { return false };
-                let aim = change.aim();
-                let of_text = aim.is_one_of(&TEXTS) && aim.sub.is_some();
-                of_text && matches!((ours, theirs), (Answer::Document(_), Answer::Refused(_)))
-            }),
-        },
-        Explanation {
-            name: "OPEN: a value that is there in other letters",
-            why: "RFC 7643 §2.2 compares most texts without case: what is there is not added again (RFC 7644 \
-                  §3.5.2.1), and what is named is removed; we take the letters as they are",
-            how: How::Meant(|request, ours, theirs| {
-                let Some(change) = only_change(request) else { return false };
-                let (aim, name) = (change.aim(), attribute_of(request, &change.path));
-                let by_value = change.value.is_some() || aim.filter.is_some_and(|filter| filter.contains("(value eq "));
-                match change.op.as_str() {
-                    "add" => same(ours, theirs, |document| {
+                only_change(request).is_some_and(|change| change.op == "add")
+                    && same(ours, theirs, |document| {
                         each_complex(document, without_mark);
                         without_twins(document);
-                    }),
-                    "remove" => by_value && same(ours, theirs, |document| _ = document.shift_remove(&name)),
-                    _ => false,
-                }
+                    })
             }),
         },
         Explanation {
-            name: "OPEN: nothing added to a list",
-            why: "RFC 7644 §3.5.2.1 only adds; we add nothing for `[]` and take everything away for null and \"\"",
+            name: "a removal that names a value in other letters or parts",
+            why: "RFC 7643 §2.2 compares most texts without case, ids of managers among them; and who names a value and \
+                  its type means that value, whatever else stands beside it",
             how: How::Meant(|request, ours, theirs| {
                 let Some(change) = only_change(request) else { return false };
                 let name = attribute_of(request, &change.path);
-                change.op == "add"
-                    && change.value == Some(json!([]))
-                    && matches!(ours, Answer::Document(document) if document.get(&name).is_none())
-                    && same(ours, theirs, |document| _ = document.shift_remove(&name))
+                let removes = change.op == "remove" && change.value.is_some();
+                removes
+                    && same(ours, theirs, |document| {
+                        document.shift_remove(&name);
+                        if let Some(extension) = document.get_mut(ENTERPRISE).and_then(Value::as_object_mut) {
+                            extension.shift_remove(&name);
+                        }
+                        document.retain(|urn, extension| urn != ENTERPRISE || *extension != json!({}));
+                    })
             }),
         },
         Explanation {
-            name: "OPEN: a removal whose value names nothing by its `value`",
-            why: "we take everything away for `[]`, and for `[{\"type\": \"other\"}]` too, though we read the value \
-                  of a removal as what is to go, and an empty list of members as nobody",
+            name: "a removal whose value names nothing by its `value`",
+            why: "the value of a removal tells what goes: those that have the parts named, those parts of a single \
+                  value, and by an empty list nobody; RFC 7644 §3.5.2.2 has no value there, and takes everything",
             how: How::Meant(|request, ours, _| {
                 let Some(change) = only_change(request) else { return false };
                 let elements = match &change.value {
@@ -319,10 +297,6 @@ fn with_type_in_lower_case(element: &mut Map<String, Value>) {
 
 fn without_mark(element: &mut Map<String, Value>) {
     element.shift_remove("primary");
-}
-
-fn in_lower_case(element: &mut Map<String, Value>) {
-    *element = std::mem::take(element).into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
 }
 
 /// Leaves values out that are equal to an earlier one but for the case of their letters.

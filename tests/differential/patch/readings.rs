@@ -132,9 +132,14 @@ pub(super) fn without_named_values(request: &PatchRequest) -> Option<PatchReques
                 (Some(_), _) => change.value = None,
                 (None, _) => {}
             }
+        } else if names.is_empty() && matches!(value, Value::Array(_) | Value::Object(_)) {
+            // Parts of a value, or nobody: that cannot be said in the RFC's words.
         } else if aim.is_plural()
             || names.is_empty()
-            || held(request, &change.path).is_some_and(|held| names.contains(&held))
+            || held(request, &change.path).is_some_and(|held| {
+                let held = held.to_lowercase();
+                names.iter().any(|name| name.to_lowercase() == held)
+            })
         {
             change.value = None;
         } else {
