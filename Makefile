@@ -1,7 +1,7 @@
 # What a newcomer types. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test conformance lint doc clean
+.PHONY: help demo run test conformance fuzz lint doc clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,12 @@ conformance: ## run public SCIM conformance suites against a private OpenLDAP, t
 	@scripts/install-needed
 	@scripts/conformance
 
+fuzz: ## look for inputs that the parsers do not bear; what is found becomes a seed, which `make test` replays
+	@scripts/fuzz
+
 lint: ## check the format, and clippy with warnings denied
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 
 doc: export RUSTDOCFLAGS = -D warnings

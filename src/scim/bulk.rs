@@ -226,16 +226,18 @@ fn visit(value: &Value, seen: &mut impl FnMut(&str)) {
 fn resolve(value: &mut Value, ids: &BTreeMap<String, ResourceId>) {
     match value {
         Value::String(text) => {
-            if let Some(id) = text.strip_prefix(REFERENCE).and_then(|id| ids.get(id)) {
-                *text = id.0.clone();
+            // As in `references`: all of it, or what stands in quotes.
+            if let Some(id) = text.strip_prefix(REFERENCE) {
+                if let Some(id) = ids.get(id) {
+                    *text = id.0.clone();
+                }
                 return;
             }
-            let named: Vec<String> = references(text).map(str::to_owned).collect();
-            for bulk_id in named {
-                if let Some(id) = ids.get(&bulk_id) {
-                    *text = text.replace(&format!("\"{REFERENCE}{bulk_id}\""), &format!("\"{id}\""));
-                }
-            }
+            let parts = text.split('"').enumerate().map(|(index, part)| {
+                let id = part.strip_prefix(REFERENCE).filter(|_| index % 2 == 1).and_then(|id| ids.get(id));
+                id.map_or(part, ResourceId::as_str)
+            });
+            *text = parts.collect::<Vec<&str>>().join("\"");
         }
         Value::Array(elements) => elements.iter_mut().for_each(|element| resolve(element, ids)),
         Value::Object(members) => members.values_mut().for_each(|member| resolve(member, ids)),
@@ -244,16 +246,30 @@ fn resolve(value: &mut Value, ids: &BTreeMap<String, ResourceId>) {
 }
 
 /// A bulk request on its way: what is left to do, and what came of the rest.
+///
+/// What waits for a bulkId is kept under it, and looked at again when that is known: operations can be many, and name
+/// each other.
 #[derive(Debug)]
 pub struct Progress {
     bulk: Bulk,
     outcomes: Vec<Option<Outcome>>,
+    errors: usize,
     /// The ids of what was created.
     ids: BTreeMap<String, ResourceId>,
     /// What failed, or will never be tried.
     lost: BTreeSet<String>,
-    /// Created without what they refer to in a circle: where, and what is to be added.
-    incomplete: Vec<(usize, Value, BTreeSet<String>)>,
+    /// The operations that wait for a bulkId.
+    waiting: BTreeMap<String, Vec<usize>>,
+    /// For how many bulkIds each operation waits.
+    unknown: Vec<usize>,
+    /// What is left to do and waits for nothing.
+    ready: BTreeSet<usize>,
+    /// The creations that are left to do and wait.
+    blocked: BTreeSet<usize>,
+    /// Created without what they refer to in a circle, and what is to be added.
+    incomplete: BTreeMap<usize, Value>,
+    /// Those of them that wait for nothing any more.
+    completable: BTreeSet<usize>,
 }
 
 /// What to do next.
@@ -266,10 +282,33 @@ pub struct Step {
 }
 
 impl Progress {
-    /// Nothing done yet; what cannot be done at all is answered already.
+    /// Nothing done yet.
     pub fn new(bulk: Bulk) -> Progress {
-        let outcomes = vec![None; bulk.operations.len()];
-        Progress { bulk, outcomes, ids: BTreeMap::new(), lost: BTreeSet::new(), incomplete: Vec::new() }
+        let mut waiting: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let (mut ready, mut blocked) = (BTreeSet::new(), BTreeSet::new());
+        for (position, operation) in bulk.operations.iter().enumerate() {
+            for id in &operation.needs {
+                waiting.entry(id.clone()).or_default().push(position);
+            }
+            match &operation.task {
+                _ if operation.needs.is_empty() => _ = ready.insert(position),
+                Ok(Task::Create(..)) => _ = blocked.insert(position),
+                _ => {}
+            }
+        }
+        Progress {
+            outcomes: vec![None; bulk.operations.len()],
+            errors: 0,
+            ids: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            waiting,
+            unknown: bulk.operations.iter().map(|operation| operation.needs.len()).collect(),
+            ready,
+            blocked,
+            incomplete: BTreeMap::new(),
+            completable: BTreeSet::new(),
+            bulk,
+        }
     }
 
     /// What to do next, in the order of the request as far as references allow. `None`: all is done, or the client wants
@@ -277,22 +316,14 @@ impl Progress {
     /// first, which are added when there is something to refer to (RFC 7644 §3.7.1).
     pub fn next_step(&mut self) -> Option<Step> {
         loop {
-            let errors = self.outcomes.iter().flatten().filter(|outcome| matches!(outcome, Outcome::Failed { .. }));
-            if self.bulk.fail_on_errors.is_some_and(|most| errors.count() >= most) {
+            if self.bulk.fail_on_errors.is_some_and(|most| self.errors >= most) {
                 return None;
             }
             if let Some(step) = self.completion() {
                 return Some(step);
             }
-            let left = || {
-                self.bulk.operations.iter().enumerate().filter(|(at, _)| matches!(self.outcomes.get(*at), Some(None)))
-            };
-            let is_known = |id: &String| self.ids.contains_key(id) || self.lost.contains(id);
-            let ready = left().find(|(_, operation)| operation.needs.iter().all(is_known));
-            let (position, operation) = match ready {
-                Some(found) => found,
-                None => left().find(|(_, operation)| matches!(operation.task, Ok(Task::Create(..))))?,
-            };
+            let position = *self.ready.first().or_else(|| self.blocked.first())?;
+            let operation = self.bulk.operations.get(position)?;
             let lost = operation.needs.iter().find(|id| self.lost.contains(*id));
             let task = match (&operation.task, lost) {
                 (Err(error), _) => Err(error.clone()),
@@ -305,8 +336,8 @@ impl Progress {
             match task {
                 Err(error) => self.note(position, failed(&error)),
                 Ok(task) => {
-                    let unknown: BTreeSet<String> =
-                        operation.needs.iter().filter(|id| !is_known(id)).cloned().collect();
+                    let is_unknown = |id: &&String| !self.ids.contains_key(*id);
+                    let unknown = operation.needs.iter().filter(is_unknown).cloned().collect();
                     return Some(Step { position, task: self.without(position, task, unknown) });
                 }
             }
@@ -319,7 +350,7 @@ impl Progress {
             Task::Create(kind, data) if !unknown.is_empty() => {
                 let (kept, missing) = split(data, &unknown);
                 if let Some(missing) = missing {
-                    self.incomplete.push((position, missing, unknown));
+                    self.incomplete.insert(position, missing);
                 }
                 Task::Create(kind, kept.unwrap_or_default())
             }
@@ -330,38 +361,38 @@ impl Progress {
 
     /// The references of something that was created without them, once they can be resolved.
     fn completion(&mut self) -> Option<Step> {
-        let is_ready = |(_, _, needs): &(usize, Value, BTreeSet<String>)| {
-            needs.iter().all(|id| self.ids.contains_key(id) || self.lost.contains(id))
-        };
-        let index = self.incomplete.iter().position(is_ready)?;
-        let (position, missing, needs) = self.incomplete.remove(index);
-        let Some(Some(Outcome::Done { id, kind, .. })) = self.outcomes.get(position).cloned() else {
-            return self.completion();
-        };
-        if let Some(lost) = needs.iter().find(|id| self.lost.contains(*id)) {
-            let detail =
-                format!("{kind} {id} was created without its reference to {REFERENCE}{lost}, which was not created");
-            self.note(position, failed(&Error::new(ScimType::InvalidValue, detail)));
-            return self.completion();
+        while let Some(position) = self.completable.pop_first() {
+            let missing = self.incomplete.remove(&position);
+            let created = self.outcomes.get(position).cloned().flatten();
+            let (Some(missing), Some(Outcome::Done { id, kind, .. })) = (missing, created) else {
+                continue;
+            };
+            let mut needs = self.bulk.operations.get(position).into_iter().flat_map(|operation| &operation.needs);
+            if let Some(lost) = needs.find(|id| self.lost.contains(*id)) {
+                let detail = format!(
+                    "{kind} {id} was created without its reference to {REFERENCE}{lost}, which was not created"
+                );
+                self.note(position, failed(&Error::new(ScimType::InvalidValue, detail)));
+                continue;
+            }
+            let patch = json!({"Operations": [{"op": "add", "value": missing}]});
+            return Some(Step { position, task: Task::Patch(kind, id, patch, None).resolve(&self.ids) });
         }
-        let patch = json!({"Operations": [{"op": "add", "value": missing}]});
-        Some(Step { position, task: Task::Patch(kind, id, patch, None).resolve(&self.ids) })
+        None
     }
 
     /// Notes what became of a step.
     pub fn note(&mut self, position: usize, outcome: Outcome) {
-        let bulk_id = self.bulk.operations.get(position).filter(|operation| operation.method == "POST");
-        if let Some(bulk_id) = bulk_id.and_then(|operation| operation.bulk_id.clone()) {
-            match &outcome {
-                Outcome::Done { id, .. } => _ = self.ids.insert(bulk_id, id.clone()),
-                // What was created and could not be completed is there all the same.
-                Outcome::Failed { .. } if self.ids.contains_key(&bulk_id) => {}
-                Outcome::Failed { .. } => _ = self.lost.insert(bulk_id),
-            }
-        }
         let Some(noted) = self.outcomes.get_mut(position) else {
             return;
         };
+        let is_failure = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. });
+        let created = match &outcome {
+            Outcome::Done { id, .. } => Some(id.clone()),
+            Outcome::Failed { .. } => None,
+        };
+        self.errors -= usize::from(noted.as_ref().is_some_and(is_failure));
+        self.errors += usize::from(is_failure(&outcome));
         // The completion of a creation is answered as that creation.
         *noted = Some(match (noted.take(), outcome) {
             (Some(Outcome::Done { status, id, kind, .. }), Outcome::Done { version, .. }) => {
@@ -369,11 +400,41 @@ impl Progress {
             }
             (_, outcome) => outcome,
         });
+        self.ready.remove(&position);
+        self.blocked.remove(&position);
+        self.make_known(position, created);
+    }
+
+    /// Tells those who wait for a creation what became of it.
+    fn make_known(&mut self, position: usize, created: Option<ResourceId>) {
+        let Some(Operation { bulk_id: Some(bulk_id), task: Ok(Task::Create(..)), .. }) =
+            self.bulk.operations.get(position)
+        else {
+            return;
+        };
+        match created {
+            Some(id) => _ = self.ids.insert(bulk_id.clone(), id),
+            // What was created and could not be completed is there all the same.
+            None if self.ids.contains_key(bulk_id) => {}
+            None => _ = self.lost.insert(bulk_id.clone()),
+        }
+        for waiting in self.waiting.remove(bulk_id).unwrap_or_default() {
+            let Some(unknown) = self.unknown.get_mut(waiting) else { continue };
+            *unknown -= 1;
+            if *unknown > 0 {
+                continue;
+            }
+            self.blocked.remove(&waiting);
+            match self.outcomes.get(waiting) {
+                Some(None) => _ = self.ready.insert(waiting),
+                _ => _ = self.completable.insert(waiting),
+            }
+        }
     }
 
     /// The BulkResponse: what was tried, in the order of the request (RFC 7644 §3.7.3).
     pub fn response(mut self, base_url: &str) -> Value {
-        for (position, _, _) in std::mem::take(&mut self.incomplete) {
+        for position in std::mem::take(&mut self.incomplete).into_keys() {
             if let Some(Some(Outcome::Done { id, kind, .. })) = self.outcomes.get(position).cloned() {
                 let detail = format!("{kind} {id} was created without its references, since the request ended early");
                 self.note(position, failed(&Error::new(ScimType::InvalidValue, detail)));
@@ -556,6 +617,26 @@ mod tests {
         let statuses: Vec<&Value> = results.as_array().unwrap().iter().map(|result| &result["status"]).collect();
         assert_eq!(statuses, ["400", "409", "400"]);
         assert!(results[0]["response"]["detail"].as_str().unwrap().contains("bulkId:u"));
+    }
+
+    #[test]
+    fn a_bulk_id_that_is_used_again_stays_with_the_first() {
+        let group = post("/Groups", "g", json!({"members": [{"value": "bulkId:u"}]}));
+        let waits = post("/Users", "u", json!({"manager": {"value": "bulkId:v"}}));
+        let again = post("/Users", "u", json!({}));
+        let (_, results) = run(json!([group, waits, again, post("/Users", "v", json!({}))]), None, &[]);
+        let statuses: Vec<&Value> = results.as_array().unwrap().iter().map(|result| &result["status"]).collect();
+        assert_eq!(statuses, ["201", "201", "400", "201"]);
+    }
+
+    #[test]
+    fn references_in_quotes_are_resolved_where_they_stand() {
+        let path = "members[value eq \"bulkId:u\" or value eq \"bulkId:nobody\" or value eq \"bulkId:u\"]";
+        let patch = json!({"method": "PATCH", "path": "/Groups/G1", "data": {"path": path, "value": "bulkId:a\"b"}});
+        let (steps, _) =
+            run(json!([patch, post("/Users", "u", json!({})), post("/Users", "a\"b", json!({}))]), None, &[]);
+        let resolved = json!({"path": path.replace("bulkId:u", "ID-u"), "value": "ID-a\"b"});
+        assert_eq!(steps.last().unwrap(), &format!("change Group G1 {resolved}"));
     }
 
     #[test]

@@ -223,7 +223,7 @@ enum Strictness {
 
 impl Selection {
     fn new(attribute: Option<&Definition>, filter: &ValFilter, strictness: Strictness) -> Result<Selection, String> {
-        let part = |path: &AttrPath| -> Result<(String, Option<Definition>), String> {
+        let part = |path: &AttrPath| -> Result<(String, Option<&Definition>), String> {
             let name = quirks::sub_attribute(&path.name).to_owned();
             let definition = attribute.and_then(|attribute| match attribute.kind {
                 Type::Complex => attribute.sub_attribute(&name),
@@ -233,7 +233,7 @@ impl Selection {
             if definition.is_none() && declared && strictness == Strictness::Known {
                 return Err(format!("has no sub-attribute {name}"));
             }
-            Ok((name, definition.cloned()))
+            Ok((name, definition))
         };
         let all = |filters: &[ValFilter]| {
             filters.iter().map(|filter| Selection::new(attribute, filter, strictness)).collect::<Result<_, _>>()
@@ -242,7 +242,7 @@ impl Selection {
             ValFilter::Attr(AttrExp::Present(path)) => Selection::Present(part(path)?.0),
             ValFilter::Attr(AttrExp::Comparison(path, operator, value)) => {
                 let (name, definition) = part(path)?;
-                Selection::Compare(name, Comparison::new(definition.as_ref(), operator, value)?)
+                Selection::Compare(name, Comparison::new(definition, operator, value)?)
             }
             ValFilter::Not(inner) => Selection::Not(Box::new(Selection::new(attribute, inner, strictness)?)),
             ValFilter::And(filters) => Selection::All(all(filters)?),

@@ -6,6 +6,7 @@
 use scim_v2::filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use serde_json::{Value, json};
 
+use super::bulk::MAX_PAYLOAD;
 use super::error::{Error, ScimType};
 use super::filter::selector;
 use super::index::fold;
@@ -181,7 +182,12 @@ impl Patch {
             let place = |error: Error| Error::new(error.scim_type, format!("{}: {}", operation.named, error.detail));
             match &operation.target {
                 Target::Members(selected) => {
-                    patched.members.extend(member_changes(operation, selected.as_ref()).map_err(place)?);
+                    let changes = member_changes(operation, selected.as_ref()).map_err(place)?;
+                    // The whole list is read for each of these: what came before does not count any more.
+                    if matches!(changes.as_slice(), [MemberChange::Replace(_)]) {
+                        patched.members.clear();
+                    }
+                    patched.members.extend(changes);
                 }
                 Target::Attribute(Path::Core) => {}
                 Target::Attribute(Path::Extension(urn)) => {
@@ -362,6 +368,8 @@ fn change(
         let part = AttributePath { extension: None, name: sub.clone(), filter: None, sub: None };
         let mut parts = present.and_then(Value::as_object).cloned().unwrap_or_default();
         change(&mut parts, definition.and_then(|definition| definition.sub_attribute(sub)), &part, op, value)?;
+        let by_value = definition.and_then(|definition| quirks::reference(definition, &parts));
+        let parts = by_value.unwrap_or(parts);
         (!parts.is_empty()).then_some(Value::Object(parts))
     } else if op == Op::Remove {
         remains_after_removal(definition, present, value)
@@ -502,6 +510,7 @@ fn change_elements(
                 }
                 (None, scalar) => Document::from_iter([("value".to_owned(), scalar)]),
             };
+            check_spread(path, &part, touched.len())?;
             for index in &touched {
                 if let Some(element) = elements.get_mut(*index) {
                     overlay(element, &part);
@@ -509,6 +518,9 @@ fn change_elements(
             }
             if touched.is_empty() {
                 let mut element = Value::Object(element_from_filter(definition, path)?);
+                if definition.is_some_and(|definition| definition.kind != Type::Complex) {
+                    element = Value::Null;
+                }
                 overlay(&mut element, &part);
                 if !elements.contains(&element) {
                     touched.push(elements.len());
@@ -520,6 +532,18 @@ fn change_elements(
     resource::check_size(&path.to_string(), elements.len())?;
     keep_one_primary(&mut elements, &touched);
     Ok(elements)
+}
+
+/// One long text in many places would be more than any request that brings it.
+fn check_spread(path: &AttributePath, part: &Document, places: usize) -> Result<(), Error> {
+    if places < 2 {
+        return Ok(());
+    }
+    let bytes: usize = part.values().map(|value| value.to_string().len()).sum();
+    if bytes.saturating_mul(places) <= MAX_PAYLOAD {
+        return Ok(());
+    }
+    Err(Error::new(ScimType::InvalidValue, format!("{path} would put {bytes} bytes into {places} values")))
 }
 
 fn overlay(element: &mut Value, part: &Document) {
@@ -548,7 +572,8 @@ fn element_from_filter(definition: Option<&Definition>, path: &AttributePath) ->
                 };
                 let sub = quirks::sub_attribute(&part.name);
                 let known = definition.and_then(|definition| definition.sub_attribute(sub));
-                element.insert(resource::canonical_name(known, sub), value);
+                let Ok(cleaned) = clean_value(known, sub, &value) else { return false };
+                element.extend(cleaned.map(|value| (resource::canonical_name(known, sub), value)));
                 true
             }
             ValFilter::And(all) => all.iter().all(|filter| collect(definition, filter, element)),
@@ -557,7 +582,10 @@ fn element_from_filter(definition: Option<&Definition>, path: &AttributePath) ->
     }
     let mut element = Document::new();
     let describes = path.filter.as_ref().is_none_or(|filter| collect(definition, filter, &mut element));
-    if describes { Ok(element) } else { Err(Error::new(ScimType::NoTarget, format!("{path} selects no value"))) }
+    if !describes {
+        return Err(Error::new(ScimType::NoTarget, format!("{path} selects no value")));
+    }
+    Ok(definition.and_then(|definition| quirks::reference(definition, &element)).unwrap_or(element))
 }
 
 /// The values without those meant, or without the part of them that the path leads to.

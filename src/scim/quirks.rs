@@ -233,26 +233,32 @@ impl Token {
     }
 }
 
-const COMPARISONS: [&str; 9] = ["eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"];
+pub(super) const COMPARISONS: [&str; 9] = ["eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"];
 
 fn tokens(text: &str) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
+    let token = |piece: &str| match piece.chars().next()? {
+        '"' => Some(Token::Quoted(json_string(piece))),
+        mark if "[]()".contains(mark) => Some(Token::Mark(mark)),
+        blank if blank.is_whitespace() => None,
+        _ => Some(Token::Word(readable(piece))),
+    };
+    pieces(text).filter_map(token).collect()
+}
+
+/// What a filter or a path is made of, in order: words, values in quotes, brackets one by one, and the blanks between.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let length = match rest.chars().next()? {
             '"' => quoted_length(rest),
             '[' | ']' | '(' | ')' => 1,
+            blank if blank.is_whitespace() => rest.len() - rest.trim_start().len(),
             _ => rest.find(|c: char| c.is_whitespace() || "[]()\"".contains(c)).unwrap_or(rest.len()),
         };
-        let (token, after) = rest.split_at(length);
-        tokens.push(match first {
-            '"' => Token::Quoted(json_string(token)),
-            mark if "[]()".contains(mark) => Token::Mark(mark),
-            _ => Token::Word(readable(token)),
-        });
-        rest = after.trim_start();
-    }
-    tokens
+        let (piece, after) = rest.split_at(length);
+        rest = after;
+        Some(piece)
+    })
 }
 
 fn readable(word: &str) -> String {
@@ -339,16 +345,18 @@ fn quote_bare_values(tokens: &mut [Token]) {
 /// `emails [ F ] .value eq "x"` becomes `emails [ ( F ) and value eq "x" ]`.
 fn move_comparisons_into_brackets(tokens: Vec<Token>) -> Vec<Token> {
     let mut moved: Vec<Token> = Vec::new();
-    let mut open = 0;
+    let mut open = None;
     let mut rest = tokens.into_iter().peekable();
     while let Some(token) = rest.next() {
         if token == Token::Mark('[') {
-            open = moved.len();
+            open = Some(moved.len());
         }
-        if token != Token::Mark(']') || moved.get(open) != Some(&Token::Mark('[')) {
+        // Each bracket is closed once: to insert behind the same one again and again would take quadratic time.
+        let closed = open.take_if(|_| token == Token::Mark(']'));
+        let Some(open) = closed else {
             moved.push(token);
             continue;
-        }
+        };
         let sub = match rest.peek() {
             Some(Token::Word(word)) if word.starts_with('.') => Some(word.trim_start_matches('.').to_owned()),
             Some(word) if word.is_word(&COMPARISONS) => Some("value".to_owned()),

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::quirks;
 use super::resource::{self, Document};
 
 /// How many elements of a list are shown.
@@ -81,12 +82,53 @@ fn word(text: &str) -> String {
     if is_word { text.to_owned() } else { format!("<{} characters>", text.chars().count()) }
 }
 
-/// A path with what stands in quotes redacted.
+/// A path without the values that it compares with: those in quotes, what follows an operator, and in brackets and after
+/// them all that is no name and no word of the grammar.
 fn path(text: &str) -> String {
-    let parts = text.split('"').enumerate();
-    let parts: Vec<String> =
-        parts.map(|(index, part)| if index % 2 == 1 { word(part) } else { part.to_owned() }).collect();
-    parts.join("\"")
+    let pieces: Vec<&str> = quirks::pieces(text).collect();
+    let mut shown = String::new();
+    let (mut in_value, mut is_narrowed, mut before) = (false, false, "");
+    for (index, piece) in pieces.iter().enumerate() {
+        if is_blank(piece) {
+            shown.push_str(piece);
+            continue;
+        }
+        let next = pieces.iter().skip(index + 1).find(|next| !is_blank(next)).unwrap_or(&"");
+        let joins = is_one_of(&["and", "or"], piece);
+        let closes_or_opens = ["[", "]"].contains(piece);
+        in_value &= !joins && !closes_or_opens;
+        is_narrowed |= closes_or_opens;
+        let compares = is_one_of(&quirks::COMPARISONS, piece) && !before.is_empty();
+        let is_name = is_one_of(&quirks::COMPARISONS, next)
+            || is_one_of(&["pr"], next)
+            || piece.starts_with('.') && before == "]"
+            || !is_narrowed;
+        let is_grammar = joins || compares || is_one_of(&["[", "]", "(", ")", "not", "pr"], piece);
+        match piece.strip_prefix('"') {
+            Some(rest) => shown.push_str(&quoted(rest)),
+            None if in_value && !["(", ")"].contains(piece) || !is_name && !is_grammar => shown.push_str(&word(piece)),
+            None => shown.push_str(piece),
+        }
+        in_value |= compares;
+        before = piece;
+    }
+    shown
+}
+
+/// A value in quotes, of which the first is taken away already.
+fn quoted(rest: &str) -> String {
+    match rest.strip_suffix('"') {
+        Some(inner) => format!("\"{}\"", word(inner)),
+        None => format!("\"{}", word(rest)),
+    }
+}
+
+fn is_blank(piece: &str) -> bool {
+    piece.starts_with(char::is_whitespace)
+}
+
+fn is_one_of(words: &[&str], piece: &str) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(piece))
 }
 
 #[cfg(test)]
@@ -110,5 +152,35 @@ mod tests {
         );
         check(json!("nonsense"), "\"<8 characters>\"");
         assert_eq!(operations(&json!({"no": "operations"})), "{\"no\":\"<10 characters>\"}");
+    }
+
+    #[track_caller]
+    fn check_path(sent: &str, expected: &str) {
+        assert_eq!(path(sent), expected);
+    }
+
+    #[test]
+    fn a_path_says_nothing_of_people() {
+        check_path("name.givenName", "name.givenName");
+        check_path("emails[ type EQ \"work\" ].value", "emails[ type EQ \"work\" ].value");
+        check_path("emails[value eq ada@x].value", "emails[value eq <5 characters>].value");
+        check_path("EMAILS[not (VALUE Eq ada@x)]", "EMAILS[not (VALUE Eq <5 characters>)]");
+        check_path(
+            "emails[type eq work and display sw Ada King].value",
+            "emails[type eq work and display sw <3 characters> <4 characters>].value",
+        );
+        check_path(
+            "emails[display eq Ada and King or primary pr]",
+            "emails[display eq <3 characters> and <4 characters> or primary pr]",
+        );
+        check_path("emails[display eq \"Ada \\\"Countess\\\" King\"]", "emails[display eq \"<21 characters>\"]");
+        check_path("emails[display eq \"Ada \"Countess\" King\"]", "emails[display eq \"<19 characters>\"]");
+        check_path(
+            "emails[value eq ada[1]@x].value",
+            "emails[value eq <3 characters>[<1 characters>]<2 characters>].value",
+        );
+        check_path("emails[ada@x].value", "emails[<5 characters>].value");
+        check_path("emails[value eq \"ada@x].value", "emails[value eq \"<12 characters>");
+        check_path("userName eq ada", "userName eq <3 characters>");
     }
 }

@@ -135,7 +135,8 @@ impl Draft {
         let mut document = Document::new();
         let mut members = None;
         let under_core = attributes_under(body, core);
-        for (name, value) in body.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(core)).chain(under_core) {
+        for (name, value) in body.iter().chain(under_core).filter(|(name, _)| !name.eq_ignore_ascii_case(core)) {
+            let name = without_urn(core, name);
             if schema.kind() == Kind::Group && name.eq_ignore_ascii_case("members") {
                 match quirks::member_ids(value) {
                     Ok(ids) => members = Some(ids),
@@ -163,6 +164,14 @@ impl Draft {
 /// The core attributes of a client that puts them under the URN of their schema.
 fn attributes_under<'a>(body: &'a Document, urn: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     attribute(body, urn).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// `urn:ietf:params:scim:schemas:core:2.0:User:password` is `password`, and never kept under another name.
+fn without_urn<'a>(urn: &str, name: &'a str) -> &'a str {
+    match (name.get(..urn.len()), name.get(urn.len()..).and_then(|rest| rest.strip_prefix(':'))) {
+        (Some(start), Some(rest)) if start.eq_ignore_ascii_case(urn) => rest,
+        _ => name,
+    }
 }
 
 /// Whether only the server writes the attribute, or it is never kept.
@@ -224,6 +233,9 @@ pub fn clean_value(definition: Option<&Definition>, name: &str, value: &Value) -
         _ => 1,
     };
     check_size(name, parts)?;
+    if is_deeper(&value, DEEPEST) {
+        return Err(Error::new(ScimType::InvalidValue, format!("{name} has values in more than {DEEPEST} values")));
+    }
     let Some(definition) = definition else {
         return Ok(Some(value));
     };
@@ -249,6 +261,19 @@ pub(super) fn check_size(name: &str, values: usize) -> Result<(), Error> {
     }
     let detail = format!("{name} may hold {MOST_VALUES} values at most, and would hold {values}");
     Err(Error::new(ScimType::InvalidValue, detail))
+}
+
+/// In how many arrays and objects a value may stand. JSON is read to a depth of 127, and a document must be read back from
+/// the store wherever in it a PATCH or a role that was JSON text has put the value.
+const DEEPEST: usize = 100;
+
+fn is_deeper(value: &Value, most: usize) -> bool {
+    let is_inside = |inner: &Value| most == 0 || is_deeper(inner, most - 1);
+    match value {
+        Value::Array(elements) => elements.iter().any(is_inside),
+        Value::Object(members) => members.values().any(is_inside),
+        _ => false,
+    }
 }
 
 fn clean_single(definition: &Definition, name: &str, value: &Value) -> Result<Option<Value>, Error> {
@@ -477,6 +502,28 @@ mod tests {
             json!({"userName": "a", "shoeSize": 43, "urn:example:2.0:User": {"Badge": "7", "gone": null}}),
             json!({"userName": "a", "shoeSize": 43, "urn:example:2.0:User": {"Badge": "7"}}),
         );
+    }
+
+    #[test]
+    fn core_attributes_under_their_urn_are_core_attributes() {
+        let core = Kind::User.schema();
+        check(
+            Kind::User,
+            json!({core: {"userName": "a", "password": "p", core: {"password": "p"}}, format!("{core}:Title"): "t",
+                   format!("{}:PASSWORD", core.to_uppercase()): "p"}),
+            json!({"title": "t", "userName": "a"}),
+        );
+    }
+
+    #[test]
+    fn what_the_store_could_not_read_back_is_refused() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let read = |text: &str| Draft::read(&Schema::standard(Kind::User), &serde_json::from_str(text).unwrap());
+        assert!(read(&format!("{{\"userName\": \"a\", \"x\": {}}}", nested(100))).is_ok());
+        assert!(read(&format!("{{\"userName\": \"a\", \"x\": {}}}", nested(101))).is_err());
+        // A role that is JSON text may be as deep as a whole body.
+        let role = json!({"userName": "a", "roles": [{"value": format!("{{\"x\": {}}}", nested(126))}]});
+        assert_eq!(read(&role.to_string()).unwrap_err().scim_type, ScimType::InvalidValue);
     }
 
     #[test]

@@ -353,7 +353,8 @@ impl Schema {
         let similarity = |known: &&Definition| {
             (strsim::jaro_winkler(&name.to_lowercase(), &known.name.to_lowercase()) * 1000.0) as u32
         };
-        let all = self.0.core.attributes.iter().chain(&self.0.common);
+        // To find out that a very long name is like none would take long.
+        let all = self.0.core.attributes.iter().chain(&self.0.common).filter(|_| name.len() < 100);
         let nearest = all.max_by_key(similarity).filter(|known| similarity(known) > 800)?;
         Some(&nearest.name)
     }

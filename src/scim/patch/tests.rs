@@ -175,6 +175,30 @@ fn typed_values_are_made_when_they_are_missing() {
 }
 
 #[test]
+fn what_a_filter_says_of_a_new_value_takes_the_form_of_the_schema() {
+    let add = |path: &str| json!([{"op": "add", "path": path, "value": "x"}]);
+    check(
+        json!({}),
+        add("emails[TYPE eq \"work\" and PRIMARY eq \"True\"].value"),
+        json!({"emails": [{"type": "work", "primary": true, "value": "x"}]}),
+    );
+    check(json!({}), add("emails[type eq \"\"].value"), json!({"emails": [{"value": "x"}]}));
+    check(json!({}), add("manager[$ref eq \"../Users/U2\"].value"), json!({ENTERPRISE: {"manager": {"value": "x"}}}));
+    check_refused(add("x509Certificates[value eq true].display"), ScimType::NoTarget);
+}
+
+#[test]
+fn simple_values_have_no_parts() {
+    let replace = |path: &str| json!([{"op": "replace", "path": path, "value": "y"}]);
+    for path in ["title[value eq \"x\"]", "title[value eq \"z\"]"] {
+        check(json!({"title": "x"}), replace(path), json!({"title": "y"}));
+    }
+    for path in ["title.value", "title.size", "userName[value eq \"a\"].size"] {
+        check_refused(replace(path), ScimType::InvalidPath);
+    }
+}
+
+#[test]
 fn typed_values_are_changed_and_removed() {
     let document = json!({"emails": [{"type": "work", "value": "w", "primary": true}, {"type": "home", "value": "h"}]});
     check(
@@ -265,6 +289,16 @@ fn members_are_added_and_removed_in_every_form() {
         check_members(json!({"op": "remove", "path": "members", "value": nobody}), MemberChange::Remove(Vec::new()));
     }
     check_members(json!({"op": "Replace", "path": "members", "value": []}), MemberChange::Replace(Vec::new()));
+}
+
+#[test]
+fn what_was_said_of_members_before_they_are_replaced_does_not_count() {
+    let one = |op: &str, id: &str| json!({"op": op, "path": "members", "value": [{"value": id}]});
+    let operations =
+        json!([one("add", "U1"), one("replace", "U2"), one("remove", "U2"), one("replace", "U3"), one("add", "U4")]);
+    let patched = apply(Kind::Group, &json!({"displayName": "g"}), &operations).unwrap();
+    let ids = |id: &str| vec![ResourceId(id.to_owned())];
+    assert_eq!(patched.members, [MemberChange::Replace(ids("U3")), MemberChange::Add(ids("U4"))]);
 }
 
 #[test]
