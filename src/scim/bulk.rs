@@ -1,6 +1,6 @@
 //! Bulk requests (RFC 7644 §3.7), as they are read from the body.
 //!
-//! Not the writes, and not their order: that is [`progress`]'s.
+//! Not the writes, and not their order: that is [`Progress`]'s.
 
 mod progress;
 

@@ -12,7 +12,7 @@
 //! | `null`, `""`, `[]` | the attribute is unassigned | [`without_nulls`] | `patch-user/clear-empty` |
 //! | `[{"value": "x"}]` for a single value | the value | [`unwrap_single`] | `patch-user/scalar-in-list` |
 //! | `"manager": "U2"` | `{"value": "U2"}` | [`complex_from_scalar`] | `patch-user/manager-text` |
-//! | `$ref` beside `value`, or alone | the `value`, or the id at the end of `$ref` | [`reference`] | `patch-user/manager-list` |
+//! | `$ref` beside `value`, or alone | the `value`, or the id at the end of `$ref` | [`reference()`] | `patch-user/manager-list` |
 //! | a role as JSON text in `value` | the role | [`role`] | `patch-user/role-json-text` |
 //! | members as texts, objects, one or many | their ids | [`member_ids`] | `patch-group/add-list-of-text` |
 //! | values without quotes, `True`, in a path | as if quoted | [`path()`] | `patch-user/unquoted-boolean-in-path` |
