@@ -3,6 +3,7 @@
 //! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 2 not understood.
 
 mod check;
+mod groups;
 mod serve;
 mod token;
 
@@ -14,6 +15,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Settings};
+use crate::ldap::{self, Directory};
 use crate::store::SqliteStore;
 
 /// Makes an LDAP directory agree with Microsoft Entra ID, which pushes users and groups over SCIM 2.0.
@@ -48,6 +50,9 @@ enum Command {
     /// Make, list and revoke the tokens that clients authenticate with
     #[command(subcommand)]
     Token(token::Command),
+    /// Look at the groups of the directory and of scimbridge
+    #[command(subcommand)]
+    Groups(groups::Command),
     /// Say whether the settings can be used
     Check(check::Arguments),
 }
@@ -69,6 +74,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Check(_) => check::run(&settings),
         Command::Serve => in_runtime(serve::run(settings)),
+        Command::Groups(command) => in_runtime(groups::run(command, settings)),
         Command::Token(command) => in_runtime(token::run(command, settings)),
     }
 }
@@ -80,6 +86,21 @@ fn in_runtime(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
 
 async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
     Ok(SqliteStore::open(&settings.store_url).await?)
+}
+
+fn open_directory(settings: &Settings) -> anyhow::Result<Directory> {
+    let ldap = &settings.ldap;
+    let reached = ldap::Settings {
+        urls: ldap.urls.clone(),
+        start_tls: ldap.start_tls,
+        ca_pem: ldap.ca_pem.clone(),
+        insecure_skip_tls_verify: ldap.insecure_skip_tls_verify,
+        bind_dn: ldap.bind_dn.to_string(),
+        bind_password: ldap.bind_password.clone(),
+        connections: ldap.connections,
+        timeout: ldap.timeout,
+    };
+    Ok(Directory::new(reached, ldap.anchor.clone())?)
 }
 
 /// Prints a line of data.

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{open_store, print};
+use super::{open_directory, open_store, print};
 use crate::config::{Actions, LogFormat, Settings};
 use crate::http::{self, Allowed, Service};
-use crate::ldap::{self, Directory};
+use crate::ldap;
 use crate::scim::Kind;
 use crate::settle::{Bridge, Rules};
 use crate::store::{self, Store as _, token_hash};
@@ -39,7 +39,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let rules = Rules { users: settings.users.clone(), groups: settings.groups.clone() };
     store.reindex(&[(Kind::User, &rules.index(Kind::User)), (Kind::Group, &rules.index(Kind::Group))]).await?;
-    let directory = Directory::new(directory_settings(&settings), settings.ldap.anchor.clone())?;
+    let directory = open_directory(&settings)?;
     // Another write of the same resource may look at the directory, change it and look again.
     let patience = settings.ldap.timeout * 3;
     let service = Arc::new(Service {
@@ -70,19 +70,6 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     service.bridge.close().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-fn directory_settings(settings: &Settings) -> ldap::Settings {
-    ldap::Settings {
-        urls: settings.ldap.urls.clone(),
-        start_tls: settings.ldap.start_tls,
-        ca_pem: settings.ldap.ca_pem.clone(),
-        insecure_skip_tls_verify: settings.ldap.insecure_skip_tls_verify,
-        bind_dn: settings.ldap.bind_dn.to_string(),
-        bind_password: settings.ldap.bind_password.clone(),
-        connections: settings.ldap.connections,
-        timeout: settings.ldap.timeout,
-    }
 }
 
 fn allowed(actions: Actions) -> Allowed {

@@ -9,6 +9,7 @@ pub mod dn;
 pub mod entry;
 pub mod flavor;
 pub mod schema;
+pub mod twins;
 
 pub use attribute::{AttributeName, Matching, Value};
 pub use change::{Action, Change, Modification, Tolerance};
@@ -16,3 +17,4 @@ pub use dn::{Dn, Rdn};
 pub use entry::{Anchor, Attributes, DesiredAttribute, DesiredEntry, Entry, Link, Naming, Ownership};
 pub use flavor::Flavor;
 pub use schema::Schema;
+pub use twins::{Difference, Twins, twins};

@@ -154,3 +154,39 @@ fn a_group_that_shares_an_entry_is_renamed_away_from_it() {
     assert_eq!(app.members(&one), [ada].into());
     assert_eq!(app.members(&two), [bob].into());
 }
+
+#[test]
+fn an_administrator_sees_twins_before_the_first_sync_and_after() {
+    let app = TestApp::start();
+    let none = app.workplace.run(&["groups", "twins"]).succeeds();
+    assert_eq!((none.stdout.as_str(), none.stderr.contains("no two groups")), ("", true));
+    // In the directory alone: as people made them.
+    for (cn, ou) in [("Sales", "a"), ("SALES", "b"), ("Field Staff", "c")] {
+        app.slapd.by_hand(&format!(
+            "dn: cn={cn}+ou={ou},ou=groups,dc=example,dc=org\nobjectClass: groupOfNames\ncn: {cn}\nou: {ou}\n\
+             member: {PLACEHOLDER}\n"
+        ));
+    }
+    let before = app.workplace.run(&["groups", "twins"]).succeeds();
+    assert_eq!(
+        before.stdout,
+        "2 names that differ in case:\n  \"SALES\"\n    directory   cn=SALES+ou=b,ou=groups,dc=example,dc=org\n  \
+         \"Sales\"\n    directory   cn=Sales+ou=a,ou=groups,dc=example,dc=org\n"
+    );
+    // And what Entra pushes beside them.
+    let spaced = app.create_group("Field  Staff");
+    let composed = app.create_group("Zoe\u{308}s");
+    let whole = app.create_group("Zo\u{eb}s");
+    let text = app.workplace.run(&["groups", "twins"]).succeeds().stdout;
+    for part in ["2 names that differ in spaces:", &spaced, "differ in composition", "\"Zoe\\u{308}s\"", &composed] {
+        assert!(text.contains(part), "{part:?} in:\n{text}");
+    }
+    let json = app.workplace.run(&["groups", "twins", "--format", "json"]).succeeds().stdout;
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 3);
+    let zoes = found.as_array().unwrap().iter().find(|twins| twins["differ_in"] == json!(["composition"])).unwrap();
+    assert_eq!(zoes["names"]["Zo\u{eb}s"]["scimbridge"], json!([whole]));
+    let off = Settings::default().set("groups.enabled", "false");
+    let off = TestApp::start_with(Flavor::AsShipped, off);
+    off.workplace.run(&["groups", "twins"]).fails_naming(&["groups.enabled"]);
+}
