@@ -219,3 +219,25 @@ fn groups_may_only_do_what_the_operator_lets_entra_do() {
     app.delete(&target).expect(405);
     assert_eq!(app.view(), before);
 }
+
+#[test]
+fn members_may_be_unique_members() {
+    let settings = Settings::default()
+        .set("groups.object_classes", "[\"groupOfUniqueNames\"]")
+        .set("groups.member", "\"uniqueMember\"");
+    let app = TestApp::start_with(Flavor::AsShipped, settings);
+    let ids = ["ada", "bob"].map(|name| app.user(name));
+    let staff = app.create_group("Staff");
+    let listed = || app.slapd.groups("Staff")[0].values("uniqueMember");
+    assert_eq!(listed(), [PLACEHOLDER]);
+    app.add_members(&staff, &ids);
+    assert_eq!(listed(), [dn("ada"), dn("bob")]);
+    app.rename_user(&ids[0], "ada.king@contoso.com");
+    let follows = || listed().contains(&dn("ada.king")).then_some(());
+    crate::support::wait_for("the group to have the new name of its member", follows);
+    assert_eq!(listed().len(), 2);
+    app.delete(&format!("/Users/{}", ids[1])).expect(204);
+    crate::support::wait_for("the deleted member to go", || (listed() == [dn("ada.king")]).then_some(()));
+    app.remove_members(&staff, &ids[..1]);
+    assert_eq!(listed(), [PLACEHOLDER], "never empty, never beside a real member");
+}
