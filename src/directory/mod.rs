@@ -9,6 +9,7 @@ pub mod dn;
 pub mod entry;
 pub mod flavor;
 pub mod schema;
+pub mod syntax;
 pub mod twins;
 
 pub use attribute::{AttributeName, Matching, Value};
@@ -17,4 +18,5 @@ pub use dn::{Dn, Rdn};
 pub use entry::{Anchor, Attributes, DesiredAttribute, DesiredEntry, Entry, Link, Naming, Ownership};
 pub use flavor::Flavor;
 pub use schema::Schema;
+pub use syntax::Syntax;
 pub use twins::{Difference, Twins, twins};

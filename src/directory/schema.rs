@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::attribute::{AttributeName, Matching, Value};
+use super::syntax::Syntax;
 
 /// The server's schema, by lower-case name.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,15 @@ pub struct Schema {
 struct AttributeType {
     superior: Option<String>,
     equality: Option<String>,
+    syntax: Option<String>,
+}
+
+/// What is found of an attribute.
+enum Lookup {
+    /// It, or a superior of it, is in no definition.
+    Unknown,
+    /// It is; this is what was asked for, where that is said.
+    Known(Option<String>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -36,6 +46,7 @@ impl Schema {
             let attribute = AttributeType {
                 superior: definition.words("SUP").into_iter().next(),
                 equality: definition.words("EQUALITY").into_iter().next(),
+                syntax: definition.words("SYNTAX").into_iter().next(),
             };
             for name in definition.names() {
                 schema.attributes.insert(name, attribute.clone());
@@ -57,19 +68,36 @@ impl Schema {
     /// The equality rule of an attribute. `None`: it has none, so its values cannot be named one by
     /// one. An attribute that the schema does not know is taken for a directory string.
     pub fn matching(&self, attribute: &AttributeName) -> Option<Matching> {
+        match self.inherited(attribute, |known| known.equality.clone()) {
+            Lookup::Unknown => Some(Matching::CaseIgnore),
+            Lookup::Known(rule) => rule.as_deref().map(matching_named),
+        }
+    }
+
+    /// The syntax of an attribute, where it is one that values are brought into.
+    pub fn syntax(&self, attribute: &AttributeName) -> Option<Syntax> {
+        match self.inherited(attribute, |known| known.syntax.clone()) {
+            Lookup::Unknown => None,
+            Lookup::Known(oid) => oid.as_deref().and_then(Syntax::of),
+        }
+    }
+
+    /// What the attribute's definition says, or that of the nearest superior which says it.
+    fn inherited(&self, attribute: &AttributeName, said: impl Fn(&AttributeType) -> Option<String>) -> Lookup {
         let folded = attribute.folded();
         let mut name = folded.split(';').next().unwrap_or_default().to_owned();
         // A chain of superiors longer than this is a loop.
         for _ in 0..16 {
             let Some(known) = self.attributes.get(&name) else {
-                return Some(Matching::CaseIgnore);
+                return Lookup::Unknown;
             };
-            if let Some(rule) = &known.equality {
-                return Some(matching_named(rule));
+            match (said(known), &known.superior) {
+                (Some(said), _) => return Lookup::Known(Some(said)),
+                (None, Some(superior)) => name = superior.clone(),
+                (None, None) => return Lookup::Known(None),
             }
-            name = known.superior.clone()?;
         }
-        None
+        Lookup::Known(None)
     }
 
     /// Whether an entry of these classes must hold the attribute.
@@ -188,6 +216,8 @@ mod tests {
             "( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )",
             "( 2.5.4.20 NAME 'telephoneNumber' EQUALITY telephoneNumberMatch )",
             "( 2.5.4.23 NAME ( 'facsimileTelephoneNumber' 'fax' ) SYNTAX 1.3.6.1.4.1.1466.115.121.1.22 )",
+            "( 0.9.2342.19200300.100.1.3 NAME ( 'mail' 'rfc822Mailbox' ) SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} )",
+            "( 1.2.3.4 NAME 'privateMail' SUP mail )",
             "( 2.5.4.31 NAME 'member' SUP distinguishedName )",
             "( 2.5.4.49 NAME 'distinguishedName' EQUALITY distinguishedNameMatch )",
         ];
@@ -207,6 +237,14 @@ mod tests {
         assert_eq!(rule("telephoneNumber"), Some(Matching::Telephone));
         assert_eq!(rule("fax"), None);
         assert_eq!(rule("unheardOf"), Some(Matching::CaseIgnore));
+    }
+
+    #[test]
+    fn syntaxes_come_from_the_superior_too() {
+        let syntax = |name| schema().syntax(&AttributeName::of(name));
+        assert_eq!(syntax("privateMail;lang-en"), Some(Syntax::Ia5String));
+        assert_eq!(syntax("cn"), None);
+        assert_eq!(syntax("unheardOf"), None);
     }
 
     #[test]

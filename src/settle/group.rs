@@ -10,7 +10,7 @@ use super::members::{Before, Roster};
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
 use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Ownership, Value};
 use crate::ldap::{Depth, Fault, Filter, Profile};
-use crate::mapping::{GroupRules, group};
+use crate::mapping::{GroupRules, fit_syntaxes, group};
 use crate::plan::{VALUES_PER_CHANGE, diff};
 use crate::scim::ResourceId;
 use crate::store::{MemberState, Settled, State};
@@ -59,7 +59,9 @@ impl Bridge {
             return self.delete_group(rules, state).await;
         }
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
-        let desired = group::map_group(rules, document).map_err(unmappable)?;
+        let mut desired = group::map_group(rules, document).map_err(unmappable)?;
+        let profile = self.directory.profile().await?;
+        fit_syntaxes(&rules.attributes, &mut desired, &profile.schema).map_err(unmappable)?;
         let before = self.finish_rename(&state.id, state.link.as_ref(), &rules.base_dn).await?;
         let home = self.converge_group(rules, &state.id, before.as_ref(), &desired).await?;
         let members_changed = self.settle_members(rules, &state.id, &home).await?;

@@ -5,7 +5,7 @@ use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_poi
 use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{AttributeName, DesiredEntry, Dn, Entry, Link};
 use crate::ldap::{self, Depth, Fault, Filter};
-use crate::mapping::{References, UserRules, rules, user};
+use crate::mapping::{References, UserRules, fit_syntaxes, rules, user};
 use crate::plan::diff;
 use crate::scim::index::fold_case;
 use crate::scim::{Document, ResourceId, resource};
@@ -77,7 +77,8 @@ impl Bridge {
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let references = self.references(document).await?;
-            let desired = user::map_user(rules, document, &references, lock).map_err(unmappable)?;
+            let mut desired = user::map_user(rules, document, &references, lock).map_err(unmappable)?;
+            fit_syntaxes(&rules.attributes, &mut desired, &profile.schema).map_err(unmappable)?;
             let observed = self.observe_user(&state.id, before.as_ref(), &desired).await?;
             if let (None, Some(entry)) = (&before, &observed) {
                 // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.

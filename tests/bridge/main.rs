@@ -42,3 +42,4 @@ mod tolerance;
 mod transport;
 mod twins;
 mod users;
+mod values;
