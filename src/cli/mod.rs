@@ -53,7 +53,7 @@ enum Command {
     /// Look at the groups of the directory and of scimbridge
     #[command(subcommand)]
     Groups(groups::Command),
-    /// Say whether the settings can be used
+    /// Say whether the settings can be used, and whether the directory takes what they say
     Check(check::Arguments),
 }
 
@@ -61,7 +61,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
@@ -69,17 +69,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = config::load(&arguments.global.config)?;
     match arguments.command {
-        Command::Check(_) => check::run(&settings),
+        Command::Check(arguments) => return in_runtime(check::run(arguments, settings)),
         Command::Serve => in_runtime(serve::run(settings)),
         Command::Groups(command) => in_runtime(groups::run(command, settings)),
         Command::Token(command) => in_runtime(token::run(command, settings)),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
-fn in_runtime(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn in_runtime<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(command)
 }

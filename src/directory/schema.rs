@@ -21,6 +21,7 @@ struct AttributeType {
     superior: Option<String>,
     equality: Option<String>,
     syntax: Option<String>,
+    single_valued: bool,
 }
 
 /// What is found of an attribute.
@@ -47,6 +48,7 @@ impl Schema {
                 superior: definition.words("SUP").into_iter().next(),
                 equality: definition.words("EQUALITY").into_iter().next(),
                 syntax: definition.words("SYNTAX").into_iter().next(),
+                single_valued: definition.0.iter().any(|token| token == "SINGLE-VALUE"),
             };
             for name in definition.names() {
                 schema.attributes.insert(name, attribute.clone());
@@ -82,6 +84,35 @@ impl Schema {
         }
     }
 
+    /// Whether the server knows the attribute.
+    pub fn knows_attribute(&self, attribute: &AttributeName) -> bool {
+        self.attribute(attribute).is_some()
+    }
+
+    /// Whether an entry has one value of the attribute at most.
+    pub fn is_single_valued(&self, attribute: &AttributeName) -> bool {
+        self.attribute(attribute).is_some_and(|known| known.single_valued)
+    }
+
+    fn attribute(&self, attribute: &AttributeName) -> Option<&AttributeType> {
+        self.attributes.get(attribute.folded().split(';').next().unwrap_or_default())
+    }
+
+    /// Whether the server knows the object class.
+    pub fn knows_class(&self, class: &Value) -> bool {
+        class.as_str().is_some_and(|class| self.classes.contains_key(&class.to_ascii_lowercase()))
+    }
+
+    /// The attributes that an entry of these classes must hold, in lower case.
+    pub fn demanded(&self, classes: &[Value]) -> BTreeSet<String> {
+        let mut demanded = BTreeSet::new();
+        self.any_class(classes, |class| {
+            demanded.extend(class.must.iter().cloned());
+            false
+        });
+        demanded
+    }
+
     /// What the attribute's definition says, or that of the nearest superior which says it.
     fn inherited(&self, attribute: &AttributeName, said: impl Fn(&AttributeType) -> Option<String>) -> Lookup {
         let folded = attribute.folded();
@@ -111,7 +142,7 @@ impl Schema {
         self.any_class(classes, |class| class.must.contains(&name) || class.may.contains(&name))
     }
 
-    fn any_class(&self, classes: &[Value], holds: impl Fn(&ObjectClass) -> bool) -> bool {
+    fn any_class(&self, classes: &[Value], mut holds: impl FnMut(&ObjectClass) -> bool) -> bool {
         let mut seen = BTreeSet::new();
         let mut waiting: Vec<String> = classes.iter().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect();
         while let Some(name) = waiting.pop() {
@@ -259,6 +290,12 @@ mod tests {
     fn classes_demand_and_allow_with_their_superiors() {
         let classes = [Value::from("groupofnames")];
         assert!(schema().demands(&classes, &AttributeName::of("member")));
+        assert_eq!(schema().demanded(&classes), ["cn", "member", "objectclass"].map(str::to_owned).into());
+        assert!(schema().knows_class(&classes[0]) && !schema().knows_class(&Value::from("person")));
+        assert!(
+            schema().knows_attribute(&AttributeName::of("cn;lang-en"))
+                && !schema().knows_attribute(&AttributeName::of("sn"))
+        );
         assert!(schema().demands(&classes, &AttributeName::of("objectClass")));
         assert!(!schema().demands(&classes, &AttributeName::of("ou")));
         assert!(schema().allows(&classes, &AttributeName::of("ou")));

@@ -3,11 +3,13 @@
 //! Not the comparison with what is there; that is `plan`'s. Invariant: a resource maps to an entry or
 //! to all the reasons why it cannot, never to the first.
 
+pub mod fitness;
 pub mod group;
 pub mod rules;
 pub mod template;
 pub mod user;
 
+pub use fitness::{Finding, Severity};
 pub use rules::{AttributeRule, GroupRules, OnCollision, Source, UserRules};
 pub use template::Template;
 

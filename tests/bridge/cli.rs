@@ -180,3 +180,48 @@ fn a_port_that_is_taken_is_said() {
     let settings = Settings::default().variable("SCIMBRIDGE__SERVER__LISTEN", &address);
     workplace(settings).run(&["serve"]).fails_naming(&[&address]);
 }
+
+#[test]
+fn a_check_asks_the_directory_whether_it_takes_the_map() {
+    let app = TestApp::start();
+    let good = app.workplace.run(&["check"]).succeeds();
+    assert_eq!(good.stdout, "the configuration with this directory can be used\n");
+    let entries = app.slapd.ldif("ou=people");
+
+    let settings = Settings::default()
+        .set("groups.base_dn", "\"ou=nowhere,dc=example,dc=org\"")
+        .set("groups.object_classes", "[\"groupOfNamse\"]")
+        .without("default = \"-\"")
+        .add("[[users.attribute]]\nldap = \"shoeSize\"\nscim = \"title\"")
+        .add("[[users.attribute]]\nldap = \"uidNumber\"\nvalue = \"1\"")
+        .add("[[users.attribute]]\nldap = \"employeeNumber\"\nscim = \"roles.value\"");
+    let bad = Workplace::new(&settings, &app.slapd.url()).run(&["check"]);
+    for found in [
+        "error: groups.base_dn: the directory has no entry ou=nowhere",
+        "error: groups.object_classes: the directory has no object class groupOfNamse",
+        "error: users: the directory has no attribute shoeSize",
+        "error: users: none of the object classes allows the attribute uidNumber",
+        "warning: users: employeeNumber holds one value, and roles.value may lead to several",
+        "\n  do: ",
+    ] {
+        assert!(bad.stdout.contains(found), "{found:?} in:\n{}", bad.stdout);
+    }
+    assert_eq!((bad.code, bad.stderr.as_str()), (Some(1), "the configuration with this directory has 4 errors\n"));
+    let (errors, warnings) = (bad.stdout.find("error: "), bad.stdout.find("warning: "));
+    assert!(errors < warnings, "the worst first:\n{}", bad.stdout);
+    assert_eq!(app.slapd.ldif("ou=people"), entries, "nothing is left behind");
+
+    // What the class demands and nothing gives.
+    let settings = Settings::default().set("users.object_classes", "[\"inetOrgPerson\", \"posixAccount\"]");
+    let json = Workplace::new(&settings, &app.slapd.url()).run(&["check", "--format", "json"]);
+    let findings: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let details: Vec<&str> =
+        findings.as_array().unwrap().iter().map(|finding| finding["detail"].as_str().unwrap()).collect();
+    assert_eq!(details.len(), 3, "{details:#?}");
+    assert!(details.iter().all(|detail| detail.contains("demand the attribute")), "{details:#?}");
+
+    app.slapd.stop();
+    let away = app.workplace.run(&["check"]);
+    assert!(away.stdout.starts_with("error: the directory cannot be used: "), "{}", away.stdout);
+    assert_eq!(away.code, Some(1));
+}
