@@ -46,11 +46,15 @@ fn a_disabling_that_waits_outlives_the_refusal_of_what_joins_it() {
     let user = format!("/Users/{ada}");
     app.slapd.reconfigure("readonly on\n");
     assert!(app.patch(&user, &json!([leaves()])).status >= 500);
-    assert!(app.patch(&user, &json!([bad_mail()])).status >= 500);
+    // What can be told without the directory is refused at once; what it alone can tell joins the disabling and waits.
+    app.patch(&user, &json!([bad_mail()])).refuses(400, "invalidValue", &["emails"]);
+    let phone = json!({"op": "Add", "path": "phoneNumbers[type eq \"work\"].value", "value": "gehört niemandem"});
+    assert!(app.patch(&user, &json!([phone])).status >= 500);
     app.slapd.reconfigure("");
     wait_for("the disabling", || (app.read_user(&ada)["active"] == false).then_some(()));
     wait_for("the lock", || is_locked(&app, "ada"));
     assert_eq!(app.slapd.values(&dn("ada"), "mail"), ["ada@contoso.com"]);
+    assert_eq!(app.slapd.values(&dn("ada"), "telephoneNumber"), [""; 0]);
 }
 
 #[test]
