@@ -68,6 +68,9 @@ impl Error {
     }
 }
 
+/// How much of a detail is told: a path may be as long as a request.
+const LONGEST_DETAIL: usize = 2_000;
+
 /// The body of an error answer. `status` is a string on the wire (RFC 7644 §3.12).
 pub fn body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
     let mut body = json!({
@@ -78,7 +81,8 @@ pub fn body(status: u16, scim_type: Option<ScimType>, detail: &str) -> Value {
         members.insert("scimType".to_owned(), scim_type.as_str().into());
     }
     if let Some(members) = body.as_object_mut() {
-        members.insert("detail".to_owned(), detail.into());
+        let told = detail.char_indices().nth(LONGEST_DETAIL).and_then(|(end, _)| detail.get(..end));
+        members.insert("detail".to_owned(), told.map_or(detail.to_owned(), |start| format!("{start}…")).into());
     }
     body
 }

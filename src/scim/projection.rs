@@ -22,6 +22,7 @@ impl Projection {
     pub fn read(schema: &Schema, attributes: Option<&str>, excluded: Option<&str>) -> Result<Projection, Error> {
         let paths = |list: Option<&str>| -> Result<Vec<Path>, Error> {
             let names = list.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+            resource::check_size("a list of attributes", names.clone().count())?;
             names.map(|name| check(Path::parse(schema, name)?, name)).collect()
         };
         Ok(Projection { only: paths(attributes)?, without: paths(excluded)? })
