@@ -110,7 +110,10 @@ pub fn path(input: &str) {
                     Path::Extension(urn) => urn.clone(),
                     Path::Attribute(path) => path.to_string(),
                 };
-                assert_eq!(Path::parse(schema, &printed), Ok(path.clone()), "{printed}");
+                // These are values to the grammar, and names only under a URN.
+                if !["true", "false", "null"].contains(&printed.as_str()) {
+                    assert_eq!(Path::parse(schema, &printed), Ok(path.clone()), "{printed}");
+                }
                 if let Path::Attribute(path) = path {
                     path.texts(&ADA);
                 }
@@ -271,8 +274,9 @@ pub fn list(input: &str) {
     let forged = tail.and_then(|tail| forge(&listing, tail));
     check_paging(&listing, listing.paging(None, count, forged.as_deref()));
     let mut places = Vec::new();
-    for (line, kind) in lines.take(8).zip(kinds.into_iter().cycle()) {
-        if let Ok(Value::Object(shown)) = serde_json::from_str(line) {
+    for line in lines.take(8) {
+        if let Ok(Value::Object(shown)) = serde_json::from_str::<Value>(line) {
+            let kind = if shown.contains_key("members") { Kind::Group } else { Kind::User };
             places.push(sort::place(sort.as_ref(), &resource_of(kind, Document::new()), &shown));
         }
     }
