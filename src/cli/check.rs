@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::{open_directory, print, talk};
+use super::{Format, open_directory, print, talk};
 use crate::config::Settings;
 use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{AttributeName, Dn};
@@ -20,12 +20,6 @@ pub(super) struct Arguments {
     /// text for people, json for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
 }
 
 /// Settings that cannot be used have been complained about before this runs. Fails when there is an error among the

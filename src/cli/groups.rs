@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{open_directory, open_store, print, talk};
+use super::{Format, open_directory, open_store, print, talk};
 use crate::config::Settings;
 use crate::directory::{AttributeName, Difference, Twins, twins};
 use crate::ldap::{Depth, Filter};
@@ -27,12 +27,6 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
 }
 
 pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {

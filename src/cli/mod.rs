@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Settings};
 use crate::ldap::{self, Directory};
@@ -55,6 +55,15 @@ enum Command {
     Groups(groups::Command),
     /// Say whether the settings can be used, and whether the directory takes what they say
     Check(check::Arguments),
+}
+
+/// How a finding is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// Runs the program.
