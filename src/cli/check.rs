@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Format, open_directory, print, talk};
 use crate::config::Settings;
-use crate::directory::flavor::LOCK_ATTRIBUTE;
-use crate::directory::{AttributeName, Dn};
+use crate::directory::Dn;
 use crate::ldap::Directory;
 use crate::mapping::{Finding, Severity, fitness};
 
@@ -68,9 +67,10 @@ async fn in_directory(settings: &Settings, directory: &Directory) -> Vec<Finding
     let users = &settings.users;
     let mut findings = base(directory, "users.base_dn", &users.base_dn).await;
     findings.extend(fitness::findings("users", &users.attributes, &users.object_classes, &[], schema));
-    if users.lock_inactive && !schema.knows_attribute(&AttributeName::of(LOCK_ATTRIBUTE)) {
+    let lock = profile.flavor.lock.attribute();
+    if users.disable.lock && !schema.knows_attribute(&lock) {
         findings.push(Finding::error(
-            format!("users.disable.lock: the directory has no attribute {LOCK_ATTRIBUTE}, so nobody can be locked out"),
+            format!("users.disable.lock: the directory has no attribute {lock}, so nobody can be locked out"),
             "load the overlay ppolicy into the server, with a default policy that has pwdLockout: TRUE",
         ));
     }

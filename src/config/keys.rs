@@ -25,6 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "ldap.transactions",
     "ldap.anchor",
     "users.base_dn",
+    "users.create_containers",
     "users.object_classes",
     "users.rdn",
     "users.match",

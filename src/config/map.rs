@@ -1,25 +1,18 @@
 //! The attribute maps, from what was written to what is meant.
 
+use std::collections::BTreeMap;
+
 use super::raw;
 use super::settings::Checker;
-use crate::directory::flavor::LOCK_ATTRIBUTE;
-use crate::directory::{AttributeName, Ownership, Value};
-use crate::mapping::{AttributeRule, GroupRules, OnCollision, Source, Template, UserRules};
+use crate::directory::{AccountLock, AttributeName, Dn, Ownership, Value};
+use crate::mapping::disable::PASSWORD_ATTRIBUTE;
+use crate::mapping::{AttributeRule, Disable, GroupRules, OnCollision, Place, Source, Template, UserRules};
 use crate::scim::schema::Type;
 use crate::scim::{AttributePath, Kind, Schema};
 
 /// Checks `[users]`.
 pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
     on_delete(checker, "users.on_delete", &users.on_delete);
-    if users.disable.password {
-        checker.later("users.disable.password", "disabling by password");
-    }
-    if users.disable.move_to.is_some() {
-        checker.later("users.disable.move_to", "disabling by a move");
-    }
-    if !users.disable.set.is_empty() {
-        checker.later("users.disable.set", "disabling by attributes of your choosing");
-    }
     let attributes = attributes(checker, Kind::User, "users", users.attribute);
     let rdn = checker.attribute("users.rdn", &users.rdn);
     let match_attribute = checker.attribute("users.match", &users.match_attribute);
@@ -28,14 +21,64 @@ pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
             checker.problem(key, format!("no [[users.attribute]] says where {name} comes from"));
         }
     }
+    let place = place(checker, &users.base_dn, users.create_containers);
+    let disable = disable(checker, users.disable, &place.base, &rdn);
     UserRules {
-        base_dn: checker.dn("users.base_dn", &users.base_dn),
+        base_dn: place.base.clone(),
+        place,
+        create_containers: users.create_containers,
         object_classes: classes(checker, "users.object_classes", users.object_classes),
         rdn,
         match_attribute,
         attributes,
-        lock_inactive: users.disable.lock,
+        disable,
     }
+}
+
+/// Checks `users.base_dn`, whose values may be templates.
+fn place(checker: &mut Checker, text: &str, create_containers: bool) -> Place {
+    const KEY: &str = "users.base_dn";
+    if !text.contains("{{") {
+        return Place { base: checker.dn(KEY, text), containers: Vec::new() };
+    }
+    let place = checker.or_problem(KEY, Place::parse(text));
+    for container in place.containers.iter().filter(|container| create_containers && container.object_class().is_none())
+    {
+        let detail = format!("it is not known of which class an entry named by {} is", container.attribute());
+        checker.problem("users.create_containers", format!("{detail}; only ou, o, l, c and dc are created"));
+    }
+    place
+}
+
+/// Checks `[users.disable]`.
+fn disable(checker: &mut Checker, written: raw::Disable, base: &Dn, rdn: &AttributeName) -> Disable {
+    let move_to = written.move_to.map(|text| checker.dn("users.disable.move_to", &text));
+    if move_to.as_ref() == Some(base) {
+        checker.problem("users.disable.move_to", "is users.base_dn itself: nobody would be moved");
+    }
+    let mut set = BTreeMap::new();
+    for (index, written) in written.set.into_iter().enumerate() {
+        let key = format!("users.disable.set[{}]", index + 1);
+        let ldap = checker.attribute(&format!("{key}.ldap"), &written.ldap);
+        if is_lock(&ldap) {
+            checker.problem(format!("{key}.ldap"), format!("{ldap} is set by users.disable.lock"));
+        } else if ldap == AttributeName::of(PASSWORD_ATTRIBUTE) {
+            checker.problem(format!("{key}.ldap"), "passwords are made unusable by users.disable.password");
+        } else if ldap == *rdn || ldap == AttributeName::of("objectClass") {
+            checker.problem(format!("{key}.ldap"), format!("{ldap} tells what the entry is, and cannot be set"));
+        }
+        if written.value.is_empty() || written.value.iter().any(String::is_empty) {
+            checker.problem(format!("{key}.value"), "is empty: an LDAP attribute has no empty value");
+        }
+        if set.insert(ldap.clone(), written.value.into_iter().map(Value::from).collect()).is_some() {
+            checker.problem(key, format!("{ldap} is set twice; give it a list as value"));
+        }
+    }
+    Disable { lock: written.lock, password: written.password, move_to, set }
+}
+
+fn is_lock(ldap: &AttributeName) -> bool {
+    AccountLock::ALL.iter().any(|lock| lock.attribute() == *ldap)
 }
 
 /// Checks `[groups]`.
@@ -158,7 +201,7 @@ fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::At
     if written.reference && written.default.is_some() {
         checker.problem(format!("{key}.default"), "has no effect on a reference; remove it");
     }
-    if ldap == AttributeName::of(LOCK_ATTRIBUTE) {
+    if is_lock(&ldap) {
         checker.problem(format!("{key}.ldap"), format!("{ldap} is set by users.disable.lock"));
     }
     if written.reference && !(matches!(source, Source::Scim(_)) && kind == Kind::User) {

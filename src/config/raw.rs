@@ -93,6 +93,7 @@ impl Default for Ldap {
 #[serde(default)]
 pub(super) struct Users {
     pub(super) base_dn: String,
+    pub(super) create_containers: bool,
     #[serde(deserialize_with = "list")]
     pub(super) object_classes: Vec<String>,
     pub(super) rdn: String,
@@ -110,6 +111,7 @@ impl Default for Users {
     fn default() -> Users {
         Users {
             base_dn: String::new(),
+            create_containers: false,
             object_classes: vec!["inetOrgPerson".to_owned()],
             rdn: "uid".to_owned(),
             match_attribute: "uid".to_owned(),
@@ -129,7 +131,15 @@ pub(super) struct Disable {
     pub(super) lock: bool,
     pub(super) password: bool,
     pub(super) move_to: Option<String>,
-    pub(super) set: Vec<serde_json::Value>,
+    pub(super) set: Vec<DisableSet>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DisableSet {
+    pub(super) ldap: String,
+    #[serde(deserialize_with = "list_of_values")]
+    pub(super) value: Vec<String>,
 }
 
 impl Default for Disable {
@@ -241,6 +251,11 @@ impl OneOrMany {
 
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     OneOrMany::deserialize(deserializer).map(OneOrMany::split)
+}
+
+/// The same where there must be one.
+fn list_of_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(optional_list(deserializer)?.unwrap_or_default())
 }
 
 /// A text, or a list of texts; a text is one value, whatever it holds.

@@ -207,8 +207,15 @@ impl Settings {
             self.warnings
                 .push("ldap.insecure_skip_tls_verify: anybody on the way can pose as the directory".to_owned());
         }
-        if !self.users.lock_inactive {
-            self.warnings.push("users.disable.lock is off: users whom Entra disables can still log in".to_owned());
+        let disable = &self.users.disable;
+        if !disable.is_any() {
+            self.warnings.push("[users.disable] has nothing: users whom Entra disables can still log in".to_owned());
+        } else if !disable.lock && !disable.password {
+            self.warnings.push(
+                "users.disable.lock and .password are off: users whom Entra disables can still bind, and it is for \
+                 the applications to see that they are disabled"
+                    .to_owned(),
+            );
         }
         self
     }

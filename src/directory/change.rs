@@ -25,12 +25,14 @@ pub enum Change {
         /// What a value that is already as wanted means.
         tolerance: Tolerance,
     },
-    /// Give an entry another name below the same parent; the old name's values go.
+    /// Give an entry another name, below the same parent or another; the old name's values go.
     Rename {
         /// Its present name.
         dn: Dn,
         /// Its new relative name.
         new_rdn: Rdn,
+        /// The entry that it is moved below; `None`: it stays where it is.
+        new_parent: Option<Dn>,
     },
     /// Remove an entry.
     Delete {
@@ -40,6 +42,15 @@ pub enum Change {
 }
 
 impl Change {
+    /// Below which names the change needs the right to write: that of its entry, and where it is moved to.
+    pub fn reach(&self) -> impl Iterator<Item = Dn> {
+        let target = match self {
+            Change::Rename { new_rdn, new_parent: Some(parent), .. } => Some(parent.child(new_rdn.clone())),
+            _ => None,
+        };
+        std::iter::once(self.dn().clone()).chain(target)
+    }
+
     /// The entry that the change is about, by its name before the change.
     pub fn dn(&self) -> &Dn {
         match self {

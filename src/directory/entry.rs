@@ -92,11 +92,31 @@ pub enum Naming {
     Whole,
 }
 
+/// Whether an existing entry is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// It stays where it is: somebody may have sorted the entries by hand.
+    Initial,
+    /// It belongs below the desired parent.
+    Owned,
+}
+
+/// What stood in an entry before its user was disabled, for the day when they are enabled again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BeforeDisable {
+    /// Below which entry it stood; `None`: where new ones are created.
+    pub parent: Option<Dn>,
+    /// What the attributes held; no values: it was not there.
+    pub attributes: Attributes,
+}
+
 /// An entry as the mapping wants it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DesiredEntry {
-    /// Below which entry a new one is created. An existing entry stays where it is.
+    /// Below which entry a new one is created.
     pub parent: Dn,
+    /// Whether an existing one belongs there too.
+    pub placement: Placement,
     /// The name wanted.
     pub rdn: Rdn,
     /// How much of an existing entry's name the desire reaches.

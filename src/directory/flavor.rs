@@ -3,7 +3,7 @@
 //! Not a feature list of servers: what a server advertises is believed, what it is known to do
 //! without saying so stands here.
 
-use super::attribute::AttributeName;
+use super::attribute::{AttributeName, Value};
 use super::entry::Entry;
 
 /// Permissive modify: values already there and values already gone are no error.
@@ -11,15 +11,43 @@ pub const PERMISSIVE_MODIFY: &str = "1.2.840.113556.1.4.1413";
 /// Post-read (RFC 4527 §3.2).
 pub const POST_READ: &str = "1.3.6.1.1.13.2";
 
-/// What locks an account where OpenLDAP's ppolicy overlay is in force. The policy needs
-/// `pwdLockout: TRUE`: without it the value is stored and the user still binds.
-pub const LOCK_ATTRIBUTE: &str = "pwdAccountLockedTime";
-/// The value of [`LOCK_ATTRIBUTE`] that only an administrator takes away (draft-behera-ldap-password-policy
-/// §5.3.3); any other is the time of a lock after failed logins, which is not ours.
-pub const LOCKED_FOR_GOOD: &str = "000001010000Z";
-
 /// The root DSE attributes that tell the flavor, and where the schema and the entries are.
 pub const ROOT_DSE_ATTRIBUTES: [&str; 4] = ["objectClass", "supportedControl", "subschemaSubentry", "namingContexts"];
+
+/// What keeps somebody from logging in: an operational attribute, shown to who asks for it by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountLock {
+    attribute: &'static str,
+    locked: &'static str,
+}
+
+impl AccountLock {
+    /// All that some server has.
+    pub const ALL: [AccountLock; 2] = [AccountLock::PASSWORD_POLICY, AccountLock::ACCOUNT_INACTIVATION];
+
+    /// OpenLDAP's, where the overlay ppolicy is in force. The policy needs `pwdLockout: TRUE`: without it the value is
+    /// stored and the user still binds. This value only an administrator takes away (draft-behera-ldap-password-policy
+    /// §5.3.3); any other is the time of a lock after failed logins, which is not ours.
+    pub const PASSWORD_POLICY: AccountLock = AccountLock { attribute: "pwdAccountLockedTime", locked: "000001010000Z" };
+
+    /// That of 389 Directory Server, which needs no policy.
+    pub const ACCOUNT_INACTIVATION: AccountLock = AccountLock { attribute: "nsAccountLock", locked: "TRUE" };
+
+    /// The attribute.
+    pub fn attribute(&self) -> AttributeName {
+        AttributeName::of(self.attribute)
+    }
+
+    /// The value that locks for good.
+    pub fn locked(&self) -> Value {
+        Value::from(self.locked)
+    }
+
+    /// Whether a value means the same to the server, which takes `true` for `TRUE`.
+    pub fn is_locked(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(self.locked))
+    }
+}
 
 /// What a server can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +56,8 @@ pub struct Flavor {
     pub permissive_modify: bool,
     /// Whether an add can return the new entry's anchor.
     pub post_read: bool,
+    /// What locks an account.
+    pub lock: AccountLock,
 }
 
 impl Flavor {
@@ -43,6 +73,7 @@ impl Flavor {
         Flavor {
             permissive_modify: openldap || has("supportedControl", PERMISSIVE_MODIFY),
             post_read: has("supportedControl", POST_READ),
+            lock: AccountLock::PASSWORD_POLICY,
         }
     }
 }
@@ -50,7 +81,7 @@ impl Flavor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{Dn, Value};
+    use crate::directory::Dn;
 
     #[track_caller]
     fn check(attributes: &[(&'static str, &str)], permissive_modify: bool, post_read: bool) {
@@ -58,7 +89,7 @@ mod tests {
         for (name, value) in attributes {
             entry.attributes.entry(AttributeName::of(name)).or_default().push(Value::from(*value));
         }
-        assert_eq!(Flavor::of(&entry), Flavor { permissive_modify, post_read });
+        assert_eq!(Flavor::of(&entry), Flavor { permissive_modify, post_read, lock: AccountLock::PASSWORD_POLICY });
     }
 
     #[test]

@@ -15,8 +15,10 @@ pub mod twins;
 pub use attribute::{AttributeName, Matching, Value};
 pub use change::{Action, Change, Modification, Tolerance};
 pub use dn::{Dn, Rdn};
-pub use entry::{Anchor, Attributes, DesiredAttribute, DesiredEntry, Entry, Link, Naming, Ownership};
-pub use flavor::Flavor;
+pub use entry::{
+    Anchor, Attributes, BeforeDisable, DesiredAttribute, DesiredEntry, Entry, Link, Naming, Ownership, Placement,
+};
+pub use flavor::{AccountLock, Flavor};
 pub use schema::Schema;
 pub use syntax::Syntax;
 pub use twins::{Difference, Twins, twins};

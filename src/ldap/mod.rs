@@ -201,9 +201,11 @@ impl Directory {
             Change::Modify { dn, modifications, tolerance } => {
                 self.modify(dn, modifications, *tolerance).await.map(|()| None)
             }
-            Change::Rename { dn, new_rdn } => {
+            Change::Rename { dn, new_rdn, new_parent } => {
+                let parent = new_parent.as_ref().map(Dn::to_string);
                 let mut handle = self.pool.handle().await?;
-                let renamed = handle.ldap().modifydn(&dn.to_string(), &new_rdn.to_string(), true, None).await;
+                let renamed =
+                    handle.ldap().modifydn(&dn.to_string(), &new_rdn.to_string(), true, parent.as_deref()).await;
                 succeed("rename", dn, handle.check("rename", dn, renamed)?).map(|()| None)
             }
             Change::Delete { dn } => {

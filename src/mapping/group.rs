@@ -1,7 +1,7 @@
 //! A group as an entry, without its members: those are changed by value and never listed here.
 
 use super::{GroupRules, OnCollision, References, map_attributes, naming_value, object_classes, rules};
-use crate::directory::{AttributeName, DesiredEntry, Naming, Rdn, Schema, Value};
+use crate::directory::{AttributeName, DesiredEntry, Naming, Placement, Rdn, Schema, Value};
 use crate::scim::{Document, Error};
 
 /// The entry that a group should be.
@@ -15,7 +15,8 @@ pub fn map_group(rules: &GroupRules, document: &Document) -> Result<DesiredEntry
     match naming_value(&rules.rdn, &attributes, &rules.attributes) {
         Ok(value) if problems.is_empty() => {
             let rdn = Rdn::new(rules.rdn.clone(), value);
-            Ok(DesiredEntry { parent: rules.base_dn.clone(), rdn, naming: Naming::Whole, attributes })
+            let parent = rules.base_dn.clone();
+            Ok(DesiredEntry { parent, placement: Placement::Initial, rdn, naming: Naming::Whole, attributes })
         }
         Ok(_) => Err(problems),
         Err(problem) => {

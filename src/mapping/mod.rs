@@ -3,13 +3,17 @@
 //! Not the comparison with what is there; that is `plan`'s. Invariant: a resource maps to an entry or
 //! to all the reasons why it cannot, never to the first.
 
+pub mod disable;
 pub mod fitness;
 pub mod group;
+pub mod place;
 pub mod rules;
 pub mod template;
 pub mod user;
 
+pub use disable::Disable;
 pub use fitness::{Finding, Severity};
+pub use place::Place;
 pub use rules::{AttributeRule, GroupRules, OnCollision, Source, UserRules};
 pub use template::Template;
 

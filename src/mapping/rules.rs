@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::References;
 use super::template::Template;
+use super::{Disable, Place, References};
 use crate::directory::schema::is_demanded;
 use crate::directory::{AttributeName, Dn, Ownership, Value};
 use crate::scim::schema::Type;
@@ -15,6 +15,10 @@ use crate::scim::{AttributePath, Document, Error, Kind, Schema, ScimType};
 pub struct UserRules {
     /// Below which entry users are created and looked for.
     pub base_dn: Dn,
+    /// Where below it.
+    pub place: Place,
+    /// Whether entries are created that a place is missing.
+    pub create_containers: bool,
     /// The classes that a user's entry has.
     pub object_classes: Vec<Value>,
     /// The attribute that names the entry.
@@ -23,8 +27,8 @@ pub struct UserRules {
     pub match_attribute: AttributeName,
     /// The map.
     pub attributes: Vec<AttributeRule>,
-    /// Whether an inactive user is locked by the password policy.
-    pub lock_inactive: bool,
+    /// How an inactive user is kept out.
+    pub disable: Disable,
 }
 
 /// How groups become entries.
@@ -142,6 +146,16 @@ pub fn paths(rules: &[AttributeRule]) -> impl Iterator<Item = AttributePath> + '
 }
 
 impl UserRules {
+    /// Below which entries users' entries may be: those of the disabled too.
+    pub fn bases(&self) -> impl Iterator<Item = &Dn> {
+        std::iter::once(&self.base_dn).chain(&self.disable.move_to)
+    }
+
+    /// The same without those that stand below another: what is to be searched to see each entry once.
+    pub fn trees(&self) -> impl Iterator<Item = &Dn> {
+        self.bases().filter(|base| !self.bases().any(|other| base.is_under(other)))
+    }
+
     /// The SCIM attributes of users: RFC 7643's, those that the map names, and which of them an entry cannot do without.
     pub fn schema(&self) -> Schema {
         schema(Kind::User, &self.attributes, &self.object_classes, &self.rdn)

@@ -1,19 +1,18 @@
 //! The difference between an entry as desired and as observed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, Reason};
-use crate::directory::flavor::LOCK_ATTRIBUTE;
 use crate::directory::{
     Action, AttributeName, Attributes, Change, DesiredAttribute, DesiredEntry, Dn, Entry, Matching, Modification,
-    Naming, Ownership, Rdn, Schema, Tolerance, Value,
+    Naming, Ownership, Placement, Rdn, Schema, Tolerance, Value,
 };
 
 /// What makes the observed entry the desired one; a new entry where none was observed.
 ///
-/// An observed entry stays below its parent, and keeps a name that is not made of the desired naming
-/// attribute: only the part of its name that the map speaks of is changed. `schema` tells which values
-/// the directory holds equal, and which attributes have no such rule.
+/// An observed entry keeps a name that is not made of the desired naming attribute: only the part of its
+/// name that the map speaks of is changed. `schema` tells which values the directory holds equal, and which
+/// attributes have no such rule.
 pub fn diff(desired: &DesiredEntry, observed: Option<&Entry>, schema: &Schema) -> Plan {
     let mut plan = Plan::default();
     let Some(observed) = observed else {
@@ -21,30 +20,41 @@ pub fn diff(desired: &DesiredEntry, observed: Option<&Entry>, schema: &Schema) -
         plan.push(Change::Add { dn: desired.dn(), attributes }, Reason::Missing);
         return plan;
     };
-    let new_rdn = wanted_rdn(desired, &observed.dn);
+    let rename = wanted_name(desired, &observed.dn);
     let mut present = observed.clone();
-    if let Some(new_rdn) = &new_rdn {
-        rename(&mut present, new_rdn.clone(), schema);
+    if let Some((new_rdn, _)) = &rename {
+        rename_to(&mut present, new_rdn.clone(), schema);
     }
-    let modifications: Vec<Modification> =
-        desired.attributes.iter().flat_map(|(name, wanted)| modifications(name, wanted, &present, schema)).collect();
-    // A lock goes alone and first: whatever else is refused, a user who must not log in does not.
-    let is_lock = |change: &Modification| change.attribute == AttributeName::of(LOCK_ATTRIBUTE);
-    let (lock, others): (Vec<Modification>, Vec<Modification>) = modifications.into_iter().partition(is_lock);
-    let (locking, unlocking) =
-        if lock.iter().any(|change| change.action == Action::Add) { (lock, Vec::new()) } else { (Vec::new(), lock) };
-    let others = others.into_iter().chain(unlocking).collect();
-    for (modifications, reason) in [(locking, Reason::Disabled), (others, Reason::Differs)] {
-        if !modifications.is_empty() {
-            // Under the old name, before the rename: a value that the directory refuses leaves nothing half done.
-            let change = Change::Modify { dn: observed.dn.clone(), modifications, tolerance: Tolerance::Exact };
-            plan.push(change, reason);
-        }
+    let modifications = attribute_changes(&desired.attributes, &present, schema);
+    if !modifications.is_empty() {
+        // Under the old name, before the rename: a value that the directory refuses leaves nothing half done.
+        let change = Change::Modify { dn: observed.dn.clone(), modifications, tolerance: Tolerance::Exact };
+        plan.push(change, Reason::Differs);
     }
-    if let Some(new_rdn) = new_rdn {
-        plan.push(Change::Rename { dn: observed.dn.clone(), new_rdn }, Reason::Renamed);
+    if let Some((new_rdn, new_parent)) = rename {
+        plan.push(Change::Rename { dn: observed.dn.clone(), new_rdn, new_parent }, Reason::Renamed);
     }
     plan
+}
+
+/// What attributes of an entry need to be as wanted.
+pub fn attribute_changes(
+    wanted: &BTreeMap<AttributeName, DesiredAttribute>,
+    entry: &Entry,
+    schema: &Schema,
+) -> Vec<Modification> {
+    wanted.iter().flat_map(|(name, wanted)| modifications(name, wanted, entry, schema)).collect()
+}
+
+/// The name that an entry is to be given, and the entry that it is moved below, where it is not as desired.
+fn wanted_name(desired: &DesiredEntry, dn: &Dn) -> Option<(Rdn, Option<Dn>)> {
+    let new_rdn = wanted_rdn(desired, dn);
+    let elsewhere = desired.placement == Placement::Owned && dn.parent().as_ref() != Some(&desired.parent);
+    match (new_rdn, elsewhere) {
+        (None, false) => None,
+        (Some(new_rdn), false) => Some((new_rdn, None)),
+        (new_rdn, true) => Some((new_rdn.or_else(|| dn.rdn().cloned())?, Some(desired.parent.clone()))),
+    }
 }
 
 /// The new relative name, if the present one does not carry the desired naming value byte for byte.
@@ -62,7 +72,7 @@ fn wanted_rdn(desired: &DesiredEntry, dn: &Dn) -> Option<Rdn> {
 }
 
 /// What the directory makes of an entry when it is renamed and the old name's values go.
-fn rename(entry: &mut Entry, new_rdn: Rdn, schema: &Schema) {
+fn rename_to(entry: &mut Entry, new_rdn: Rdn, schema: &Schema) {
     let old_parts = entry.dn.rdn().map(|rdn| rdn.parts().to_vec()).unwrap_or_default();
     for (name, value) in &old_parts {
         if let Some(values) = entry.attributes.get_mut(name) {

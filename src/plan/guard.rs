@@ -19,10 +19,11 @@ pub struct Refusal {
 /// # Errors
 /// The first entry outside.
 pub fn guard(plan: Plan, bases: &[&Dn]) -> Result<Plan, Refusal> {
-    let outside = |dn: &&Dn| !bases.iter().any(|base| dn.is_under(base));
-    match plan.steps.iter().map(|step| step.change.dn()).find(outside) {
+    let outside = |dn: &Dn| !bases.iter().any(|base| dn.is_under(base));
+    let offender = plan.steps.iter().flat_map(|step| step.change.reach()).find(outside);
+    match offender {
         None => Ok(plan),
-        Some(dn) => Err(Refusal { dn: dn.clone(), allowed: bases.iter().map(ToString::to_string).collect() }),
+        Some(dn) => Err(Refusal { dn, allowed: bases.iter().map(ToString::to_string).collect() }),
     }
 }
 
@@ -42,6 +43,14 @@ mod tests {
         };
         assert!(delete("uid=a,ou=People,dc=example").is_ok());
         assert!(delete("ou=people,dc=example").is_err());
+        let mut away = Plan::default();
+        let change = Change::Rename {
+            dn: "uid=a,ou=people,dc=example".parse().unwrap(),
+            new_rdn: "uid=a".parse::<Dn>().unwrap().rdn().unwrap().clone(),
+            new_parent: Some("ou=admins,dc=example".parse().unwrap()),
+        };
+        away.push(change, Reason::Renamed);
+        assert!(guard(away, &[&base]).is_err());
         assert_eq!(
             delete("cn=admin,dc=example").unwrap_err().to_string(),
             "cn=admin,dc=example is not below ou=people,dc=example"

@@ -6,13 +6,13 @@ pub mod diff;
 pub mod guard;
 pub mod members;
 
-pub use diff::diff;
+pub use diff::{attribute_changes, diff};
 pub use guard::{Refusal, guard};
 pub use members::{MemberDelta, Placeholder, VALUES_PER_CHANGE, member_changes};
 
 use std::fmt;
 
-use crate::directory::{Action, AttributeName, Change, Dn};
+use crate::directory::{Change, Dn};
 
 /// Ordered changes, each with its reason.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan of one change.
+    pub fn of(change: Change, reason: Reason) -> Plan {
+        Plan { steps: vec![Step { change, reason }] }
+    }
+
     /// Whether the directory agrees already.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -31,19 +36,11 @@ impl Plan {
     pub fn outcome_dn(&self) -> Option<Dn> {
         self.steps.iter().find_map(|step| match &step.change {
             Change::Add { dn, .. } => Some(dn.clone()),
-            Change::Rename { dn, new_rdn } => Some(dn.parent().unwrap_or_default().child(new_rdn.clone())),
-            Change::Modify { .. } | Change::Delete { .. } => None,
-        })
-    }
-
-    /// Whether the plan gives an entry a value of that attribute.
-    pub fn adds_to(&self, attribute: &AttributeName) -> bool {
-        self.steps.iter().any(|step| match &step.change {
-            Change::Add { attributes, .. } => attributes.contains_key(attribute),
-            Change::Modify { modifications, .. } => {
-                modifications.iter().any(|change| change.attribute == *attribute && change.action != Action::Delete)
+            Change::Rename { dn, new_rdn, new_parent } => {
+                let parent = new_parent.clone().or_else(|| dn.parent()).unwrap_or_default();
+                Some(parent.child(new_rdn.clone()))
             }
-            Change::Rename { .. } | Change::Delete { .. } => false,
+            Change::Modify { .. } | Change::Delete { .. } => None,
         })
     }
 
@@ -67,9 +64,11 @@ pub struct Step {
 pub enum Reason {
     /// The entry is not there.
     Missing,
+    /// The entry that others are to stand below is not there.
+    Container,
     /// An attribute is not as wanted.
     Differs,
-    /// The entry has another name.
+    /// The entry has another name or place.
     Renamed,
     /// A user who must not log in is not locked.
     Disabled,
@@ -85,6 +84,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Reason::Missing => "missing",
+            Reason::Container => "container",
             Reason::Differs => "differs",
             Reason::Renamed => "renamed",
             Reason::Disabled => "disabled",

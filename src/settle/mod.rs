@@ -6,6 +6,7 @@
 
 mod background;
 mod crash;
+mod disable;
 mod error;
 mod group;
 mod locks;
@@ -44,6 +45,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Below which entries anything may be changed.
+    fn bases(&self) -> Vec<&Dn> {
+        self.users.bases().chain(self.groups.iter().map(|groups| &groups.base_dn)).collect()
+    }
+
     /// What is known of the SCIM attributes of that kind.
     fn schema(&self, kind: Kind) -> Schema {
         match (kind, &self.groups) {
@@ -170,10 +176,14 @@ impl Bridge {
     /// The entry of a link: at its last known name, or wherever its anchor is now.
     ///
     /// # Errors
-    /// [`Error::Misplaced`] when it is not below `base`: to take it for deleted would make a second one.
+    /// [`Error::Misplaced`] when it is below no base of its kind: to take it for deleted would make a second one.
     async fn linked_entry(&self, link: &Link, base: &Dn, attributes: &[AttributeName]) -> Result<Option<Entry>, Error> {
+        let is_in_place = |entry: &Entry| {
+            let mut bases = self.rules.users.bases().filter(|_| *base == self.rules.users.base_dn);
+            entry.dn.is_under(base) || bases.any(|base| entry.dn.is_under(base))
+        };
         match self.entry_anywhere(link, base, attributes).await? {
-            Some(entry) if !entry.dn.is_under(base) => Err(Error::Misplaced { dn: entry.dn, base: base.clone() }),
+            Some(entry) if !is_in_place(&entry) => Err(Error::Misplaced { dn: entry.dn, base: base.clone() }),
             found => Ok(found),
         }
     }
@@ -214,9 +224,7 @@ impl Bridge {
 
     /// Guards a plan and carries it out, step by step. Returns the anchor of an entry that was added.
     async fn carry_out(&self, plan: Plan) -> Result<Option<Anchor>, Error> {
-        let mut bases = vec![&self.rules.users.base_dn];
-        bases.extend(self.rules.groups.as_ref().map(|groups| &groups.base_dn));
-        let plan = plan::guard(plan, &bases)?;
+        let plan = plan::guard(plan, &self.rules.bases())?;
         let mut anchor = None;
         for step in plan.steps {
             anchor = self.directory.apply(&step.change).await?.or(anchor);

@@ -33,9 +33,10 @@ impl Bridge {
         if let Some(groups) = &self.rules.groups {
             self.follow_in(&groups.base_dn, &groups.member, old, fate).await?;
         }
-        let references = self.rules.users.attributes.iter().filter(|rule| rule.reference);
-        for rule in references {
-            self.follow_in(&self.rules.users.base_dn, &rule.ldap, old, fate).await?;
+        for rule in self.rules.users.attributes.iter().filter(|rule| rule.reference) {
+            for base in self.rules.users.trees() {
+                self.follow_in(base, &rule.ldap, old, fate).await?;
+            }
         }
         Ok(())
     }

@@ -2,11 +2,10 @@
 
 use super::error::unmappable;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
-use crate::directory::flavor::LOCK_ATTRIBUTE;
-use crate::directory::{AttributeName, DesiredEntry, Dn, Entry, Link};
+use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link};
 use crate::ldap::{self, Depth, Fault, Filter};
-use crate::mapping::{References, UserRules, fit_syntaxes, rules, user};
-use crate::plan::diff;
+use crate::mapping::{References, UserRules, fit_syntaxes, place, rules, user};
+use crate::plan::{Plan, Reason, diff};
 use crate::scim::index::fold_case;
 use crate::scim::{Document, ResourceId, resource};
 use crate::store::{Settled, State};
@@ -30,8 +29,8 @@ impl Bridge {
             if state.intent.is_some() {
                 self.store.forget(&state.id).await?;
             }
-            if state.may_be_locked && !inactive {
-                self.store.note_lock(&state.id, false).await?;
+            if state.may_be_disabled && !inactive {
+                self.store.note_enabled(&state.id).await?;
             }
             return Ok(Settlement::Present(settled.clone()));
         }
@@ -72,19 +71,31 @@ impl Bridge {
     async fn converge_user(&self, state: &State, before: Option<&Link>, document: &Document) -> Result<Link, Error> {
         let rules = &self.rules.users;
         let profile = self.directory.profile().await?;
-        let lock = if state.may_be_locked { user::Lock::Ours } else { user::Lock::Others };
         let mut before = before.cloned();
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let references = self.references(document).await?;
-            let mut desired = user::map_user(rules, document, &references, lock).map_err(unmappable)?;
+            let mut desired = user::map_user(rules, document, &references).map_err(unmappable)?;
             fit_syntaxes(&rules.attributes, &mut desired, &profile.schema).map_err(unmappable)?;
-            let observed = self.observe_user(&state.id, before.as_ref(), &desired).await?;
+            let mut observed = self.observe_user(&state.id, before.as_ref(), &desired).await?;
             if let (None, Some(entry)) = (&before, &observed) {
                 // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.
                 let link = link_at(self.anchor_of(entry)?, entry.dn.clone(), None);
                 self.store.link(&state.id, &link).await?;
                 before = Some(link);
+            }
+            if resource::is_active(document) {
+                if let (true, Some(entry)) = (state.may_be_disabled, &observed) {
+                    rules.disable.readmit(&mut desired, profile.flavor.lock, entry, state.before_disable.as_ref());
+                }
+            } else {
+                observed = match self.keep_out(state, &mut desired, observed).await {
+                    Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
+                        last = Some((error, desired.dn()));
+                        continue;
+                    }
+                    other => other?,
+                };
             }
             let plan = diff(&desired, observed.as_ref(), &profile.schema);
             let dn = plan
@@ -94,13 +105,12 @@ impl Bridge {
             if observed.as_ref().is_some_and(|entry| entry.dn != dn) && self.directory.read(&dn, &[]).await?.is_some() {
                 return Err(taken(rules, &dn));
             }
-            if plan.adds_to(&AttributeName::of(LOCK_ATTRIBUTE)) {
-                // Noted before it is set: a lock that nobody knows to be ours would never be lifted.
-                self.store.note_lock(&state.id, true).await?;
-            }
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
                 Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
+                    if error.is_no_such_object() {
+                        self.create_containers(&desired.parent).await?;
+                    }
                     last = Some((error, dn));
                     continue;
                 }
@@ -123,12 +133,40 @@ impl Bridge {
         }
         Err(match last {
             Some((error, dn)) if error.is_entry_already_exists() => taken(rules, &dn),
-            Some((error, _)) if error.is_no_such_object() => {
-                Error::missing_base("users.base_dn", &rules.base_dn, error)
-            }
+            Some((error, dn)) if error.is_no_such_object() => missing_parent(rules, &dn, error),
             Some((error, _)) => Error::Directory(error),
             None => Error::Busy,
         })
+    }
+
+    /// Creates the entries between the base and the one that users belong below, where they are missing and wanted.
+    async fn create_containers(&self, parent: &Dn) -> Result<(), Error> {
+        let rules = &self.rules.users;
+        let mut missing = Vec::new();
+        let mut container = Some(parent.clone()).filter(|_| rules.create_containers);
+        while let Some(dn) = container.filter(|dn| dn.is_under(&rules.base_dn)) {
+            if self.directory.read(&dn, &[]).await?.is_some() {
+                break;
+            }
+            container = dn.parent();
+            missing.push(dn);
+        }
+        for dn in missing.into_iter().rev() {
+            let Some(attributes) = place::container_attributes(&dn) else {
+                return Ok(());
+            };
+            match self.carry_out(Plan::of(Change::Add { dn, attributes }, Reason::Container)).await {
+                // Somebody else was faster.
+                Err(Error::Directory(error)) if error.is_entry_already_exists() => {}
+                other => _ = other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The attributes to ask for when a user's entry is observed.
+    pub(super) async fn observed_of_users(&self) -> Result<Vec<AttributeName>, Error> {
+        Ok(user::observed_attributes(&self.rules.users, self.directory.profile().await?.flavor.lock))
     }
 
     /// The user's entry: the linked one, or the one that matches and is nobody else's.
@@ -139,7 +177,7 @@ impl Bridge {
         desired: &DesiredEntry,
     ) -> Result<Option<Entry>, Error> {
         let rules = &self.rules.users;
-        let attributes = user::observed_attributes(rules);
+        let attributes = self.observed_of_users().await?;
         if let Some(link) = link
             && let Some(entry) = self
                 .linked_entry(link, &rules.base_dn, &attributes)
@@ -153,8 +191,11 @@ impl Bridge {
             return Ok(None);
         };
         let filter = Filter::Equal(rules.match_attribute.clone(), wanted.clone());
-        let matching = self.directory.search(&rules.base_dn, Depth::Subtree, &filter, &attributes).await;
-        let mut matching = matching.map_err(|error| missing_base(rules, error.into()))?;
+        let mut matching = Vec::new();
+        for base in rules.trees() {
+            let found = self.directory.search(base, Depth::Subtree, &filter, &attributes).await;
+            matching.extend(found.map_err(|error| missing_base(rules, error.into()))?);
+        }
         let Some(entry) = matching.pop() else {
             return Ok(None);
         };
@@ -192,6 +233,21 @@ fn taken(rules: &UserRules, dn: &Dn) -> Error {
     Error::conflict(format!(
         "the directory has an entry {dn} that is another's, or whose {attribute} is not this user's"
     ))
+}
+
+fn missing_parent(rules: &UserRules, dn: &Dn, source: ldap::Error) -> Error {
+    match dn.parent() {
+        Some(parent) if parent != rules.base_dn => {
+            let remedy = if rules.place.containers.is_empty() || rules.create_containers {
+                "create it"
+            } else {
+                "create it, or set users.create_containers"
+            };
+            let detail = format!("the directory has no entry {parent} for {dn} to stand below: {remedy}");
+            Error::Operator { detail, source }
+        }
+        _ => Error::missing_base("users.base_dn", &rules.base_dn, source),
+    }
 }
 
 fn missing_base(rules: &UserRules, error: Error) -> Error {

@@ -7,7 +7,7 @@ use super::locks::{GroupsGuard, KeyGuard};
 use super::{
     Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, is_pending, now, refuse_unknown,
 };
-use crate::mapping::user::{Lock, map_user};
+use crate::mapping::user::map_user;
 use crate::mapping::{References, group::map_group, rules};
 use crate::scim::index::{Condition, fold_case};
 use crate::scim::resource::{self, text};
@@ -47,7 +47,7 @@ impl Bridge {
             id: id.clone(),
             kind,
             name_claim: name_claim(kind, &draft.document),
-            may_be_locked: false,
+            may_be_disabled: false,
             intent: Some(Intent::Put(draft.document)),
             members,
             now: now(),
@@ -100,7 +100,7 @@ impl Bridge {
             kind,
             intent: Some(Intent::Delete),
             name_claim: None,
-            may_be_locked: false,
+            may_be_disabled: false,
             members: Vec::new(),
             now: now(),
         };
@@ -176,7 +176,7 @@ impl Bridge {
             id: state.id.clone(),
             kind,
             name_claim: name_claim(kind, &after.document),
-            may_be_locked: unlocks,
+            may_be_disabled: unlocks,
             intent: changed.then_some(Intent::Put(after.document)),
             members,
             now: now(),
@@ -290,7 +290,7 @@ impl Bridge {
     async fn check_writable(&self, kind: Kind, document: &Document, before: Option<&Document>) -> Result<(), Error> {
         match kind {
             Kind::User => {
-                map_user(&self.rules.users, document, &References::new(), Lock::Others).map_err(unmappable)?;
+                map_user(&self.rules.users, document, &References::new()).map_err(unmappable)?;
                 let attributes = &self.rules.users.attributes;
                 let named_before = before.map(|before| rules::referenced(attributes, before)).unwrap_or_default();
                 let named: BTreeSet<ResourceId> = rules::referenced(attributes, document)

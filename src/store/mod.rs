@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use crate::directory::{Anchor, Link};
+use crate::directory::{Anchor, BeforeDisable, Link};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -79,8 +79,10 @@ pub struct State {
     /// Whether a client has heard that its creation succeeded. Until then a repeated creation is the
     /// first one's retry.
     pub answered: bool,
-    /// Whether a lock of the user's entry is ours to lift.
-    pub may_be_locked: bool,
+    /// Whether what keeps the user out is ours to undo.
+    pub may_be_disabled: bool,
+    /// What stood in the user's entry before they were disabled.
+    pub before_disable: Option<BeforeDisable>,
     /// Whether the intent took in an earlier one that was pending.
     pub merged: bool,
 }
@@ -126,8 +128,8 @@ pub struct Wanted {
     pub name_claim: Option<String>,
     /// Members whose state changes.
     pub members: Vec<(ResourceId, MemberState)>,
-    /// A lock of the user's entry is ours from now on, whoever set it: it is told to be lifted.
-    pub may_be_locked: bool,
+    /// What keeps the user out is ours to undo from now on, whoever did it: they are told to be let in.
+    pub may_be_disabled: bool,
     /// The present time, RFC 3339.
     pub now: String,
 }
@@ -149,7 +151,7 @@ pub struct Settled {
     pub name_claim: Option<String>,
     /// Whether a client is waiting for the answer.
     pub answered: bool,
-    /// Whether the user must not log in: until then no lock is noted.
+    /// Whether the user must not log in; otherwise nothing of ours keeps them out from now on.
     pub inactive: bool,
     /// The present time, RFC 3339.
     pub now: String,
@@ -275,8 +277,11 @@ pub trait Store: Send + Sync {
     /// Forgets what is pending; the settled state stays, whatever the directory holds.
     async fn forget(&self, id: &ResourceId) -> Result<(), Error>;
 
-    /// Notes that a lock of the user's entry is ours, or that none is.
-    async fn note_lock(&self, id: &ResourceId, ours: bool) -> Result<(), Error>;
+    /// Notes, before a user is disabled, that this is ours to undo, and what stands in the entry until then.
+    async fn note_disabling(&self, id: &ResourceId, before: &BeforeDisable) -> Result<(), Error>;
+
+    /// Notes that nothing of ours keeps the user out any longer.
+    async fn note_enabled(&self, id: &ResourceId) -> Result<(), Error>;
 
     /// Records where a resource's entry is, everything else left as it is.
     ///

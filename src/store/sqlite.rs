@@ -18,10 +18,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
 use parts::{claim, count_up, delete_rows, write_lookups};
-use row::{Row, document_text, member_state, state_text};
+use row::{Row, before_text, document_text, member_state, state_text};
 
 use super::{Error, Found, Intent, Known, MemberState, Position, Settled, State, Store, TokenRecord, Wanted};
-use crate::directory::{Anchor, Dn, Link};
+use crate::directory::{Anchor, BeforeDisable, Dn, Link};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -373,7 +373,7 @@ impl Store for SqliteStore {
                 Intent::Delete => ("delete", None),
             };
             sqlx::query(
-                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_locked, merged)
+                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_disabled, merged)
                  VALUES ($1, $2, 0, $3, $3, $4, $5, 0, 0, 0)
                  ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document,
                      merged = CASE WHEN resource.intent = 'put' THEN 1 ELSE 0 END",
@@ -390,8 +390,8 @@ impl Store for SqliteStore {
         if let Some(name) = &wanted.name_claim {
             claim(connection, &wanted.id, name).await?;
         }
-        if wanted.may_be_locked {
-            sqlx::query("UPDATE resource SET may_be_locked = 1 WHERE id = $1")
+        if wanted.may_be_disabled {
+            sqlx::query("UPDATE resource SET may_be_disabled = 1 WHERE id = $1")
                 .bind(wanted.id.as_str())
                 .execute(&mut *connection)
                 .await
@@ -423,13 +423,22 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn note_lock(&self, id: &ResourceId, ours: bool) -> Result<(), Error> {
-        sqlx::query("UPDATE resource SET may_be_locked = $2 WHERE id = $1")
+    async fn note_disabling(&self, id: &ResourceId, before: &BeforeDisable) -> Result<(), Error> {
+        sqlx::query("UPDATE resource SET may_be_disabled = 1, before_disable = $2 WHERE id = $1")
             .bind(id.as_str())
-            .bind(i64::from(ours))
+            .bind(before_text(before))
             .execute(&self.writer)
             .await
-            .map_err(failure("note a lock"))?;
+            .map_err(failure("note what stands before a user is disabled"))?;
+        Ok(())
+    }
+
+    async fn note_enabled(&self, id: &ResourceId) -> Result<(), Error> {
+        sqlx::query("UPDATE resource SET may_be_disabled = 0, before_disable = NULL WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await
+            .map_err(failure("note that a user is enabled"))?;
         Ok(())
     }
 
@@ -469,7 +478,8 @@ impl Store for SqliteStore {
                         AND state IN ('joining', 'leaving')) THEN modified ELSE $3 END,
                     document = $2, anchor = $4, dn = $5, previous_dn = $6, intent = NULL, intent_document = NULL,
                     answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, merged = 0,
-                    may_be_locked = CASE WHEN $8 = 1 THEN may_be_locked ELSE 0 END
+                    may_be_disabled = CASE WHEN $8 = 1 THEN may_be_disabled ELSE 0 END,
+                    before_disable = CASE WHEN $8 = 1 THEN before_disable ELSE NULL END
              WHERE id = $1 RETURNING *",
         )
         .bind(settled.id.as_str())

@@ -95,8 +95,7 @@ fn each_mistake_is_told_by_the_name_of_its_key() {
 
 #[test]
 fn what_cannot_be_done_yet_is_refused_and_not_ignored() {
-    let move_to = Settings::default().set("users.disable.move_to", "\"ou=disabled,dc=example,dc=org\"");
-    check(move_to).fails_naming(&["move_to"]);
+    check(Settings::default().set("users.on_delete", "\"disable\"")).fails_naming(&["on_delete"]);
     let allocate = "[[users.attribute]]\nldap = \"uidNumber\"\nallocate = { from = 20000, to = 59999 }";
     check(Settings::default().add(allocate)).fails_naming(&["allocate"]);
     let postgres = Settings::default().variable("SCIMBRIDGE__STORE__URL", "postgres://localhost/scimbridge");

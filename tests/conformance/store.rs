@@ -53,7 +53,7 @@ fn index(kind: Kind) -> Index {
 
 fn wanted(kind: Kind, name: &str, intent: Option<Intent>) -> Wanted {
     let name_claim = (kind == Kind::User).then(|| name.to_owned());
-    Wanted { id: id(name), kind, intent, name_claim, members: Vec::new(), may_be_locked: false, now: NOW.to_owned() }
+    Wanted { id: id(name), kind, intent, name_claim, members: Vec::new(), may_be_disabled: false, now: NOW.to_owned() }
 }
 
 fn settled(kind: Kind, name: &str, document: Document) -> Settled {

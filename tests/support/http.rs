@@ -113,6 +113,18 @@ impl Answer {
         answer
     }
 
+    /// That this failed with the status, in words that hold all of `naming`.
+    #[track_caller]
+    pub(crate) fn fails_naming(self, status: u16, naming: &[&str]) -> Self {
+        let answer = self.expect(status);
+        let body = answer.json();
+        let detail = body["detail"].as_str().unwrap_or_default();
+        for word in naming {
+            assert!(detail.contains(word), "the failure names {word:?}: {detail:?}");
+        }
+        answer
+    }
+
     /// A body is SCIM's media type, has no nulls, shows `active` as a boolean, and an error is a SCIM Error whose
     /// `status` is a string.
     #[track_caller]

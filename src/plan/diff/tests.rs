@@ -32,6 +32,7 @@ fn desired(rdn: &str, attributes: &[(&str, Ownership, &[&str])]) -> DesiredEntry
     DesiredEntry {
         parent: "ou=people".parse().unwrap(),
         rdn: Rdn::new(name("uid"), Value::from(rdn)),
+        placement: Placement::Initial,
         naming: Naming::Part,
         attributes: attributes.collect(),
     }
@@ -46,7 +47,12 @@ fn observed(dn: &str, attributes: &[(&str, &[&str])]) -> Entry {
 fn apply(entry: &mut Entry, change: &Change, schema: &Schema) {
     match change {
         Change::Add { dn, attributes } => *entry = Entry { dn: dn.clone(), attributes: attributes.clone() },
-        Change::Rename { new_rdn, .. } => rename(entry, new_rdn.clone(), schema),
+        Change::Rename { new_rdn, new_parent, .. } => {
+            rename_to(entry, new_rdn.clone(), schema);
+            if let Some(parent) = new_parent {
+                entry.dn = parent.child(new_rdn.clone());
+            }
+        }
         Change::Delete { .. } => unreachable!("a diff deletes nothing"),
         Change::Modify { modifications, .. } => {
             for Modification { attribute, action, values } in modifications {
@@ -79,7 +85,10 @@ fn check(desired: &DesiredEntry, observed: &Entry, expected: &[&str]) {
         .steps
         .iter()
         .flat_map(|step| match &step.change {
-            Change::Rename { dn, new_rdn } => vec![format!("rename {dn} to {new_rdn}")],
+            Change::Rename { dn, new_rdn, new_parent } => {
+                let below = new_parent.as_ref().map(|parent| format!(" below {parent}")).unwrap_or_default();
+                vec![format!("rename {dn} to {new_rdn}{below}")]
+            }
             Change::Modify { modifications, .. } => modifications
                 .iter()
                 .map(|change| format!("{:?} {} {:?}", change.action, change.attribute, change.values))
@@ -162,13 +171,16 @@ fn a_rename_keeps_parts_of_the_name_that_are_not_ours() {
 }
 
 #[test]
-fn a_lock_goes_alone_and_first() {
-    let lock = LOCK_ATTRIBUTE;
-    let wanted = desired("ada", &[("mail", Ownership::Owned, &["a@x"]), (lock, Ownership::Owned, &["000001010000Z"])]);
-    let entry = observed("uid=ada,ou=people", &[("uid", &["ada"]), (lock, &["20260101000000Z"])]);
-    let plan = diff(&wanted, Some(&entry), &schema());
-    let reasons: Vec<Reason> = plan.steps.iter().map(|step| step.reason).collect();
-    assert_eq!(reasons, [Reason::Disabled, Reason::Differs]);
+fn an_entry_is_moved_where_its_place_is_owned() {
+    let entry = observed("uid=ada,ou=old,ou=people", &[("uid", &["ada"])]);
+    let mut wanted = desired("ada", &[("uid", Ownership::Owned, &["ada"])]);
+    check(&wanted, &entry, &[]);
+    wanted.placement = Placement::Owned;
+    check(&wanted, &entry, &["rename uid=ada,ou=old,ou=people to uid=ada below ou=people"]);
+    check(&wanted, &observed("uid=ada,OU=People", &[("uid", &["ada"])]), &[]);
+    let mut renamed = desired("eve", &[("uid", Ownership::Owned, &["eve"])]);
+    renamed.placement = Placement::Owned;
+    check(&renamed, &entry, &["rename uid=ada,ou=old,ou=people to uid=eve below ou=people"]);
 }
 
 #[test]
@@ -187,8 +199,11 @@ fn any_values() -> impl Strategy<Value = Vec<Value>> {
 fn any_desired() -> impl Strategy<Value = DesiredEntry> {
     let ownership = prop::sample::select(vec![Ownership::Owned, Ownership::Shared, Ownership::Initial]);
     let attribute = (prop::sample::select(vec!["mail", "title", "fax", "telephoneNumber"]), ownership, any_values());
-    ("[abAB]{1,2}", prop::collection::vec(attribute, 0..4)).prop_map(|(rdn, attributes)| {
+    let place = (prop::sample::select(vec![Placement::Owned, Placement::Initial]), "ou=[ab]");
+    ("[abAB]{1,2}", prop::collection::vec(attribute, 0..4), place).prop_map(|(rdn, attributes, (placement, parent))| {
         let mut entry = desired(&rdn, &[("uid", Ownership::Owned, &[&rdn])]);
+        entry.placement = placement;
+        entry.parent = parent.parse().unwrap();
         let attributes: BTreeMap<_, _> = attributes
             .into_iter()
             .map(|(attribute, ownership, values)| (name(attribute), DesiredAttribute::new(ownership, values)))

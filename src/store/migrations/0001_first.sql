@@ -13,7 +13,8 @@ CREATE TABLE resource (
     intent          TEXT,                       -- put | delete; NULL when nothing is pending
     intent_document TEXT,                       -- what a put wants
     answered        BIGINT NOT NULL,            -- 0 until a client has heard that its creation succeeded
-    may_be_locked   BIGINT NOT NULL,            -- 1 from when a lock is set until it is lifted: the lock is ours
+    may_be_disabled BIGINT NOT NULL,            -- 1 from when a user is kept out until let in again: it is ours to undo
+    before_disable  TEXT,                       -- what stood in the entry before that, as JSON
     merged          BIGINT NOT NULL             -- 1 when the intent took another one in that was pending
 );
 

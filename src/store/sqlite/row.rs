@@ -1,8 +1,30 @@
 //! A resource's row, and what its columns mean.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::super::{Error, Intent, MemberState, State};
-use crate::directory::{Anchor, Dn, Link};
+use crate::directory::{Anchor, AttributeName, Attributes, BeforeDisable, Dn, Link, Value};
 use crate::scim::{Document, Kind, Resource, ResourceId};
+
+/// What stood in an entry before its user was disabled, as it is written: values are bytes.
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Kept {
+    parent: Option<String>,
+    attributes: BTreeMap<String, Vec<String>>,
+}
+
+pub(super) fn before_text(before: &BeforeDisable) -> String {
+    let encode = |value: &Value| STANDARD.encode(value.as_bytes());
+    let attributes = before.attributes.iter();
+    let kept = Kept {
+        parent: before.parent.as_ref().map(Dn::to_string),
+        attributes: attributes.map(|(name, values)| (name.to_string(), values.iter().map(encode).collect())).collect(),
+    };
+    serde_json::json!(kept).to_string()
+}
 
 #[derive(sqlx::FromRow)]
 pub(super) struct Row {
@@ -18,7 +40,8 @@ pub(super) struct Row {
     pub(super) intent: Option<String>,
     pub(super) intent_document: Option<String>,
     pub(super) answered: i64,
-    pub(super) may_be_locked: i64,
+    pub(super) may_be_disabled: i64,
+    pub(super) before_disable: Option<String>,
     pub(super) merged: i64,
 }
 
@@ -64,6 +87,22 @@ impl Row {
         }))
     }
 
+    fn before_disable(&self) -> Result<Option<BeforeDisable>, Error> {
+        let Some(text) = &self.before_disable else {
+            return Ok(None);
+        };
+        let kept: Kept = serde_json::from_str(text).map_err(|_| self.damaged("before_disable"))?;
+        let decode = |value: &String| Some(Value::from(STANDARD.decode(value).ok()?));
+        let attribute = |(name, values): (&String, &Vec<String>)| {
+            Some((AttributeName::parse(name)?, values.iter().map(decode).collect::<Option<Vec<Value>>>()?))
+        };
+        let attributes = kept.attributes.iter().map(attribute).collect::<Option<Attributes>>();
+        Ok(Some(BeforeDisable {
+            parent: kept.parent.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
+            attributes: attributes.ok_or_else(|| self.damaged("before_disable"))?,
+        }))
+    }
+
     pub(super) fn state(&self) -> Result<State, Error> {
         let link = self.link()?;
         let intent = match (self.intent.as_deref(), &self.intent_document) {
@@ -79,7 +118,8 @@ impl Row {
             link,
             intent,
             answered: self.answered != 0,
-            may_be_locked: self.may_be_locked != 0,
+            may_be_disabled: self.may_be_disabled != 0,
+            before_disable: self.before_disable()?,
             merged: self.merged != 0,
         })
     }

@@ -1,0 +1,106 @@
+//! Keeping an inactive user out, before anything else of the entry is changed.
+//!
+//! One attribute at a time: whatever is refused beside it, a user who must not log in does not.
+
+use std::collections::BTreeMap;
+
+use super::{ATTEMPTS, Bridge, Error};
+use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Modification, Placement, Tolerance};
+use crate::ldap::{self, Fault};
+use crate::plan::{Plan, Reason, attribute_changes};
+use crate::store::State;
+
+impl Bridge {
+    /// Makes an entry that is there keep its user out, and `desired` say that it does. Returns the entry as it is then.
+    ///
+    /// # Errors
+    /// [`Error::Operator`] when the directory refuses: that must not cost the disabling of a leaver.
+    pub(super) async fn keep_out(
+        &self,
+        state: &State,
+        desired: &mut DesiredEntry,
+        observed: Option<Entry>,
+    ) -> Result<Option<Entry>, Error> {
+        let disable = &self.rules.users.disable;
+        let profile = self.directory.profile().await?;
+        if let Some(branch) = &disable.move_to {
+            desired.parent = branch.clone();
+            desired.placement = Placement::Owned;
+        }
+        let mut known = state.before_disable.clone();
+        let Some(mut entry) = observed else {
+            if known.is_none() {
+                self.store.note_disabling(&state.id, &Default::default()).await?;
+            }
+            desired.attributes.extend(disable.barring(profile.flavor.lock, None));
+            return Ok(None);
+        };
+        for _ in 0..ATTEMPTS {
+            let wanted = disable.barring(profile.flavor.lock, Some(&entry));
+            let changes = attribute_changes(&wanted, &entry, &profile.schema);
+            let branch = disable.move_to.as_ref().filter(|branch| !entry.dn.is_under(branch));
+            if changes.is_empty() && branch.is_none() {
+                desired.attributes.extend(wanted);
+                return Ok(Some(entry));
+            }
+            // Noted before it is done: what nobody knows to be ours would never be undone.
+            if let Some(remembered) = disable.remembered(&entry, known.as_ref()) {
+                self.store.note_disabling(&state.id, &remembered).await?;
+                known = Some(remembered);
+            }
+            self.bar(&entry.dn, changes).await?;
+            let place = match branch {
+                Some(branch) => self.move_away(&entry.dn, branch).await?,
+                None => entry.dn.clone(),
+            };
+            // A server may answer one change with another: OpenLDAP lifts a lock when the password is changed.
+            let attributes = self.observed_of_users().await?;
+            entry = self.directory.read(&place, &attributes).await?.ok_or(Error::Busy)?;
+        }
+        Err(Error::Busy)
+    }
+
+    /// Makes each change for itself; tells of a refusal when all have been tried.
+    async fn bar(&self, dn: &Dn, changes: Vec<Modification>) -> Result<(), Error> {
+        let mut by_attribute: BTreeMap<AttributeName, Vec<Modification>> = BTreeMap::new();
+        for change in changes {
+            by_attribute.entry(change.attribute.clone()).or_default().push(change);
+        }
+        let mut refusal = Ok(());
+        for (attribute, modifications) in by_attribute {
+            let change = Change::Modify { dn: dn.clone(), modifications, tolerance: Tolerance::Exact };
+            match self.carry_out(Plan::of(change, Reason::Disabled)).await {
+                Err(Error::Directory(error)) if error.fault() == Fault::Refused => {
+                    refusal = Err(refused(attribute.as_str(), error));
+                }
+                other => _ = other?,
+            }
+        }
+        refusal
+    }
+
+    /// Moves an entry below the branch of those who are disabled. Returns where it is then.
+    async fn move_away(&self, dn: &Dn, branch: &Dn) -> Result<Dn, Error> {
+        let new_rdn = dn.rdn().cloned().ok_or(Error::Busy)?;
+        let place = branch.child(new_rdn.clone());
+        let change = Change::Rename { dn: dn.clone(), new_rdn, new_parent: Some(branch.clone()) };
+        match self.carry_out(Plan::of(change, Reason::Disabled)).await {
+            Err(Error::Directory(error)) if error.is_entry_already_exists() || error.fault() == Fault::Refused => {
+                Err(refused("users.disable.move_to", error))
+            }
+            Err(Error::Directory(error)) if error.is_no_such_object() && self.is_missing(branch).await? => {
+                Err(Error::missing_base("users.disable.move_to", branch, error))
+            }
+            other => other.map(|_| place),
+        }
+    }
+
+    async fn is_missing(&self, dn: &Dn) -> Result<bool, Error> {
+        Ok(self.directory.read(dn, &[]).await?.is_none())
+    }
+}
+
+fn refused(what: &str, source: ldap::Error) -> Error {
+    let detail = format!("the directory refuses what is to keep a disabled user out (users.disable, {what}): {source}");
+    Error::Operator { detail, source }
+}
