@@ -76,7 +76,7 @@ async fn in_directory(settings: &Settings, directory: &Directory) -> Vec<Finding
     }
     if let Some(groups) = &settings.groups {
         findings.extend(base(directory, "groups.base_dn", &groups.base_dn).await);
-        let members = [&groups.member];
+        let members: Vec<_> = groups.members.iter().map(|rule| &rule.attribute).collect();
         findings.extend(fitness::findings("groups", &groups.attributes, &groups.object_classes, &members, schema));
     }
     findings

@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Settings};
 use crate::ldap::{self, Directory};
+use crate::settle::Rules;
 use crate::store::SqliteStore;
 
 /// Makes an LDAP directory agree with Microsoft Entra ID, which pushes users and groups over SCIM 2.0.
@@ -92,6 +93,15 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn in_runtime<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(command)
+}
+
+/// The maps of both kinds.
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        users: settings.users.clone(),
+        groups: settings.groups.clone(),
+        references: settings.ldap.references.clone(),
+    }
 }
 
 async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {

@@ -16,7 +16,7 @@ use crate::config::{Actions, LogFormat, Settings};
 use crate::http::{self, Allowed, Service};
 use crate::ldap;
 use crate::scim::Kind;
-use crate::settle::{Bridge, Rules};
+use crate::settle::Bridge;
 use crate::store::{self, Store as _, token_hash};
 use crate::telemetry;
 
@@ -37,7 +37,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         taken => taken?,
     };
     let stopping = CancellationToken::new();
-    let rules = Rules { users: settings.users.clone(), groups: settings.groups.clone() };
+    let rules = super::rules(&settings);
     store.reindex(&[(Kind::User, &rules.index(Kind::User)), (Kind::Group, &rules.index(Kind::Group))]).await?;
     let directory = open_directory(&settings)?;
     // Another write of the same resource may look at the directory, change it and look again.

@@ -24,6 +24,7 @@ pub(super) const KEYS: &[&str] = &[
     "ldap.timeout",
     "ldap.transactions",
     "ldap.anchor",
+    "ldap.references",
     "users.base_dn",
     "users.create_containers",
     "users.object_classes",

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::raw;
 use super::settings::Checker;
-use crate::directory::{AccountLock, AttributeName, Dn, Ownership, Value};
+use crate::directory::{AccountLock, AttributeName, Dn, NumberRange, Ownership, Value};
 use crate::mapping::disable::PASSWORD_ATTRIBUTE;
-use crate::mapping::{AttributeRule, Disable, GroupRules, OnCollision, Place, Source, Template, UserRules};
+use crate::mapping::{
+    AttributeRule, Disable, GroupRules, MemberRule, MemberValue, OnCollision, Place, Source, Template, UserRules,
+};
 use crate::scim::schema::Type;
 use crate::scim::{AttributePath, Kind, Schema};
 
@@ -84,9 +86,6 @@ fn is_lock(ldap: &AttributeName) -> bool {
 /// Checks `[groups]`.
 pub(super) fn groups(checker: &mut Checker, groups: raw::Groups) -> GroupRules {
     on_delete(checker, "groups.on_delete", &groups.on_delete);
-    if groups.member_value != "dn" {
-        checker.later("groups.member_value", "a member value other than the DN");
-    }
     let attributes = attributes(checker, Kind::Group, "groups", groups.attribute);
     let rdn = checker.attribute("groups.rdn", &groups.rdn);
     let names_it = |rule: &AttributeRule| {
@@ -101,24 +100,49 @@ pub(super) fn groups(checker: &mut Checker, groups: raw::Groups) -> GroupRules {
         );
         checker.problem("groups.rdn", detail);
     }
-    let member = checker.attribute("groups.member", &groups.member);
-    if attributes.iter().any(|rule| rule.ldap == member) {
-        checker.problem(
-            "groups.member",
-            format!("{member} is managed by value and cannot be in [[groups.attribute]] too"),
-        );
+    let members = members(checker, &groups.member, &groups.member_value);
+    for member in members.iter().map(|rule| &rule.attribute) {
+        if attributes.iter().any(|rule| rule.ldap == *member) {
+            let detail = format!("{member} is managed by value and cannot be in [[groups.attribute]] too");
+            checker.problem("groups.member", detail);
+        }
     }
     let collisions = [("distinguish", OnCollision::Distinguish), ("reject", OnCollision::Reject)];
     GroupRules {
         base_dn: checker.dn("groups.base_dn", &groups.base_dn),
         object_classes: classes(checker, "groups.object_classes", groups.object_classes),
         rdn,
-        member,
+        members,
         placeholder: checker.dn("groups.placeholder", &groups.placeholder),
         on_collision: checker.choice("groups.on_collision", &groups.on_collision, &collisions, OnCollision::Reject),
         distinguish_with: groups.distinguish_with.map(|name| checker.attribute("groups.distinguish_with", &name)),
         attributes,
     }
+}
+
+/// Checks `groups.member` and `groups.member_value`: as many of the one as of the other.
+fn members(checker: &mut Checker, attributes: &[String], values: &[String]) -> Vec<MemberRule> {
+    if attributes.is_empty() || attributes.len() != values.len() {
+        let detail = format!("has {} values for the {} of groups.member", values.len(), attributes.len());
+        checker.problem("groups.member_value", detail);
+    }
+    let mut rules: Vec<MemberRule> = Vec::new();
+    for (attribute, value) in attributes.iter().zip(values) {
+        let attribute = checker.attribute("groups.member", attribute);
+        let by = match value.as_str() {
+            "dn" => MemberValue::Dn,
+            key => MemberValue::Attribute(checker.attribute("groups.member_value", key)),
+        };
+        let is_dn = by == MemberValue::Dn;
+        if rules.iter().any(|other| other.attribute == attribute) {
+            checker.problem("groups.member", format!("names {attribute} twice"));
+        } else if rules.iter().any(|other| (other.by == MemberValue::Dn) == is_dn) {
+            let detail = "two lists of members are one by dn and one by an attribute of theirs";
+            checker.problem("groups.member_value", detail);
+        }
+        rules.push(MemberRule { attribute, by });
+    }
+    rules
 }
 
 fn on_delete(checker: &mut Checker, key: &str, text: &str) {
@@ -148,6 +172,10 @@ fn attributes(checker: &mut Checker, kind: Kind, section: &str, written: Vec<raw
         {
             checker.problem(&key, format!("{} has another ownership in an earlier [[{section}.attribute]]", rule.ldap));
         }
+        let gives = |rule: &AttributeRule| matches!(rule.source, Source::Allocated(_));
+        if rules.iter().any(|other| other.ldap == rule.ldap && (gives(other) || gives(&rule))) {
+            checker.problem(&key, format!("{} is allocated and has another [[{section}.attribute]]", rule.ldap));
+        }
         rules.push(rule);
     }
     rules
@@ -163,11 +191,10 @@ fn check_known(checker: &mut Checker, kind: Kind, key: &str, path: &AttributePat
 }
 
 fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::Attribute) -> Option<AttributeRule> {
-    if written.allocate.is_some() {
-        checker.later(format!("{key}.allocate"), "allocating numbers");
-        return None;
-    }
     let ldap = checker.attribute(&format!("{key}.ldap"), &written.ldap);
+    if written.allocate.is_some() {
+        return number_rule(checker, key, ldap, &written);
+    }
     if ldap == AttributeName::of("objectClass") {
         checker.problem(key, "objectClass is set by object_classes");
     }
@@ -211,6 +238,46 @@ fn attribute_rule(checker: &mut Checker, kind: Kind, key: &str, written: raw::At
     Some(AttributeRule { ldap, source, scim_type, default: written.default, reference: written.reference, ownership })
 }
 
+/// An attribute whose numbers are given out here.
+fn number_rule(
+    checker: &mut Checker,
+    key: &str,
+    ldap: AttributeName,
+    written: &raw::Attribute,
+) -> Option<AttributeRule> {
+    let range = written.allocate.as_ref()?;
+    // 4294967295 is -1 to the system calls that take one, and means "no change".
+    if range.from > range.to || range.from == 0 || range.to == u32::MAX {
+        let detail = format!(
+            "{} to {} is no range: from is 1 or more and not above to, and to is below 4294967295",
+            range.from, range.to
+        );
+        checker.problem(format!("{key}.allocate"), detail);
+    }
+    let others = [
+        ("scim", written.scim.is_some()),
+        ("template", written.template.is_some()),
+        ("value", written.value.is_some()),
+        ("default", written.default.is_some()),
+        ("reference", written.reference),
+        ("type", written.scim_type.is_some()),
+    ];
+    for (other, _) in others.iter().filter(|(_, is_set)| *is_set) {
+        checker.problem(format!("{key}.{other}"), "makes no sense beside allocate, which gives the value; remove one");
+    }
+    if written.ownership.as_deref().is_some_and(|ownership| ownership != "initial") {
+        checker.problem(format!("{key}.ownership"), "a number is given once and stays: initial, or leave it out");
+    }
+    Some(AttributeRule {
+        ldap,
+        source: Source::Allocated(NumberRange { from: range.from, to: range.to }),
+        scim_type: None,
+        default: None,
+        reference: false,
+        ownership: Ownership::Initial,
+    })
+}
+
 /// The type of a custom attribute; those of RFC 7643 have theirs.
 fn scim_type(checker: &mut Checker, kind: Kind, key: &str, written: Option<&str>, source: &Source) -> Option<Type> {
     let written = written?;
@@ -220,7 +287,7 @@ fn scim_type(checker: &mut Checker, kind: Kind, key: &str, written: Option<&str>
             checker.problem(key, format!("RFC 7643 says what {path} is; the key is for custom extensions"));
             return None;
         }
-        Source::Template(_) | Source::Constant(_) => {
+        Source::Template(_) | Source::Constant(_) | Source::Allocated(_) => {
             checker.problem(key, "is for attributes with a scim path");
             return None;
         }

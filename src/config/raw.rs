@@ -69,6 +69,8 @@ pub(super) struct Ldap {
     pub(super) timeout: String,
     pub(super) transactions: String,
     pub(super) anchor: String,
+    #[serde(deserialize_with = "list")]
+    pub(super) references: Vec<String>,
 }
 
 impl Default for Ldap {
@@ -85,6 +87,7 @@ impl Default for Ldap {
             timeout: "10s".to_owned(),
             transactions: "auto".to_owned(),
             anchor: "entryUUID".to_owned(),
+            references: ["manager", "owner"].map(str::to_owned).to_vec(),
         }
     }
 }
@@ -156,8 +159,10 @@ pub(super) struct Groups {
     #[serde(deserialize_with = "list")]
     pub(super) object_classes: Vec<String>,
     pub(super) rdn: String,
-    pub(super) member: String,
-    pub(super) member_value: String,
+    #[serde(deserialize_with = "list")]
+    pub(super) member: Vec<String>,
+    #[serde(deserialize_with = "list")]
+    pub(super) member_value: Vec<String>,
     pub(super) placeholder: String,
     pub(super) on_collision: String,
     pub(super) distinguish_with: Option<String>,
@@ -175,8 +180,8 @@ impl Default for Groups {
             base_dn: String::new(),
             object_classes: vec!["groupOfNames".to_owned()],
             rdn: "cn".to_owned(),
-            member: "member".to_owned(),
-            member_value: "dn".to_owned(),
+            member: vec!["member".to_owned()],
+            member_value: vec!["dn".to_owned()],
             placeholder: "cn=empty-group".to_owned(),
             on_collision: "distinguish".to_owned(),
             distinguish_with: None,
@@ -202,7 +207,13 @@ pub(super) struct Attribute {
     pub(super) ownership: Option<String>,
     #[serde(rename = "type")]
     pub(super) scim_type: Option<String>,
-    pub(super) allocate: Option<serde_json::Value>,
+    pub(super) allocate: Option<Allocate>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Allocate {
+    pub(super) from: u32,
+    pub(super) to: u32,
 }
 
 #[derive(Deserialize)]

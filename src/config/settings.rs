@@ -67,6 +67,8 @@ pub struct Ldap {
     pub timeout: Duration,
     /// What identifies an entry.
     pub anchor: AttributeName,
+    /// What holds DNs that follow when an entry is renamed or deleted, though nobody mapped it.
+    pub references: Vec<AttributeName>,
 }
 
 /// What clients may do with a kind of resource.
@@ -295,6 +297,7 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
     });
     Ldap {
         anchor: checker.attribute("ldap.anchor", &ldap.anchor),
+        references: ldap.references.iter().map(|name| checker.attribute("ldap.references", name)).collect(),
         urls: ldap.urls,
         start_tls: ldap.start_tls,
         ca_pem,

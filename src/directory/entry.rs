@@ -50,8 +50,38 @@ pub struct Link {
     pub anchor: Anchor,
     /// The entry's last known name.
     pub dn: Dn,
-    /// The name before a rename whose references have not all followed yet.
-    pub previous_dn: Option<Dn>,
+    /// What groups list it by that do not list DNs, such as its `uid`.
+    pub key: Option<Value>,
+    /// The names before a change that references have not all followed yet.
+    pub previous: Option<Names>,
+}
+
+impl Link {
+    /// By what others refer to the entry.
+    pub fn names(&self) -> Names {
+        Names { dn: self.dn.clone(), key: self.key.clone() }
+    }
+}
+
+/// By what others refer to an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Its DN.
+    pub dn: Dn,
+    /// The value of an attribute of it.
+    pub key: Option<Value>,
+}
+
+impl Names {
+    /// The names of an entry. Of several values of the key attribute the one that names the entry counts, or the
+    /// first in order.
+    pub fn of(entry: &Entry, key: Option<&AttributeName>) -> Names {
+        let named = |key: &AttributeName| {
+            let naming = entry.dn.rdn().and_then(|rdn| rdn.value(key));
+            naming.or_else(|| entry.values(key).iter().min()).cloned()
+        };
+        Names { dn: entry.dn.clone(), key: key.and_then(named) }
+    }
 }
 
 /// Whose an attribute of an entry is.

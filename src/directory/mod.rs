@@ -8,6 +8,7 @@ pub mod change;
 pub mod dn;
 pub mod entry;
 pub mod flavor;
+pub mod number;
 pub mod schema;
 pub mod syntax;
 pub mod twins;
@@ -16,9 +17,10 @@ pub use attribute::{AttributeName, Matching, Value};
 pub use change::{Action, Change, Modification, Tolerance};
 pub use dn::{Dn, Rdn};
 pub use entry::{
-    Anchor, Attributes, BeforeDisable, DesiredAttribute, DesiredEntry, Entry, Link, Naming, Ownership, Placement,
+    Anchor, Attributes, BeforeDisable, DesiredAttribute, DesiredEntry, Entry, Link, Names, Naming, Ownership, Placement,
 };
 pub use flavor::{AccountLock, Flavor};
+pub use number::NumberRange;
 pub use schema::Schema;
 pub use syntax::Syntax;
 pub use twins::{Difference, Twins, twins};

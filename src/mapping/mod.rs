@@ -14,7 +14,7 @@ pub mod user;
 pub use disable::Disable;
 pub use fitness::{Finding, Severity};
 pub use place::Place;
-pub use rules::{AttributeRule, GroupRules, OnCollision, Source, UserRules};
+pub use rules::{AttributeRule, GroupRules, MemberRule, MemberValue, OnCollision, Source, UserRules};
 pub use template::Template;
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ fn map_attributes(
     problems: &mut Vec<Error>,
 ) -> BTreeMap<AttributeName, DesiredAttribute> {
     let mut attributes: BTreeMap<AttributeName, DesiredAttribute> = BTreeMap::new();
-    for rule in rules {
+    for rule in rules.iter().filter(|rule| !matches!(rule.source, Source::Allocated(_))) {
         let desired =
             attributes.entry(rule.ldap.clone()).or_insert_with(|| DesiredAttribute::new(rule.ownership, Vec::new()));
         match rule.values(document, references) {

@@ -6,7 +6,7 @@ use std::fmt;
 use super::template::Template;
 use super::{Disable, Place, References};
 use crate::directory::schema::is_demanded;
-use crate::directory::{AttributeName, Dn, Ownership, Value};
+use crate::directory::{AttributeName, Dn, Names, NumberRange, Ownership, Value};
 use crate::scim::schema::Type;
 use crate::scim::{AttributePath, Document, Error, Kind, Schema, ScimType};
 
@@ -40,8 +40,8 @@ pub struct GroupRules {
     pub object_classes: Vec<Value>,
     /// The attribute that names the entry and holds the group's name, byte for byte.
     pub rdn: AttributeName,
-    /// The attribute that lists the members' DNs.
-    pub member: AttributeName,
+    /// How members are listed; several lists are kept alike (RFC 2307bis).
+    pub members: Vec<MemberRule>,
     /// Stands in for "no members" where the class demands one.
     pub placeholder: Dn,
     /// What happens when a name differs from another only in case or spaces.
@@ -51,6 +51,49 @@ pub struct GroupRules {
     pub distinguish_with: Option<AttributeName>,
     /// The map.
     pub attributes: Vec<AttributeRule>,
+}
+
+/// An attribute that lists a group's members.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberRule {
+    /// The attribute.
+    pub attribute: AttributeName,
+    /// What it lists them by.
+    pub by: MemberValue,
+}
+
+/// What a group lists its members by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberValue {
+    /// The DNs of their entries.
+    Dn,
+    /// The value of an attribute of theirs.
+    Attribute(AttributeName),
+}
+
+impl MemberRule {
+    /// How a member of these names is listed; `None` when it has no such value.
+    pub fn value(&self, names: &Names) -> Option<Value> {
+        match &self.by {
+            MemberValue::Dn => Some(Value::from(&names.dn)),
+            MemberValue::Attribute(_) => names.key.clone(),
+        }
+    }
+}
+
+impl GroupRules {
+    /// The attribute that lists members by DN.
+    pub fn dn_list(&self) -> Option<&AttributeName> {
+        self.members.iter().find(|rule| rule.by == MemberValue::Dn).map(|rule| &rule.attribute)
+    }
+
+    /// The attribute of members that they are listed by where it is not the DN.
+    pub fn key(&self) -> Option<&AttributeName> {
+        self.members.iter().find_map(|rule| match &rule.by {
+            MemberValue::Attribute(key) => Some(key),
+            MemberValue::Dn => None,
+        })
+    }
 }
 
 /// What happens when the directory cannot tell a new group's name from an existing one.
@@ -88,6 +131,8 @@ pub enum Source {
     Template(Template),
     /// The same for everybody.
     Constant(Vec<String>),
+    /// A number of its own for each entry that has none.
+    Allocated(NumberRange),
 }
 
 impl fmt::Display for Source {
@@ -96,6 +141,7 @@ impl fmt::Display for Source {
             Source::Scim(path) => write!(f, "{path}"),
             Source::Template(template) => write!(f, "the template {template}"),
             Source::Constant(_) => f.write_str("a constant"),
+            Source::Allocated(range) => write!(f, "a number of {range}"),
         }
     }
 }
@@ -110,6 +156,8 @@ impl AttributeRule {
                 Error::new(ScimType::InvalidValue, detail)
             })?],
             Source::Constant(values) => values.clone(),
+            // Which one is free is asked of the store and the directory.
+            Source::Allocated(_) => Vec::new(),
         };
         // A directory string cannot be empty (RFC 4517 §3.3.6): empty means none.
         texts.retain(|text| !text.is_empty());
@@ -193,6 +241,14 @@ fn required(
         }
         _ => None,
     }
+}
+
+/// The attributes whose numbers are given out here.
+pub fn allocated(rules: &[AttributeRule]) -> impl Iterator<Item = (&AttributeName, NumberRange)> {
+    rules.iter().filter_map(|rule| match rule.source {
+        Source::Allocated(range) => Some((&rule.ldap, range)),
+        _ => None,
+    })
 }
 
 /// The LDAP attributes of a map, in its order.

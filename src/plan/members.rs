@@ -7,13 +7,15 @@ use crate::directory::{Action, AttributeName, Change, Dn, Modification, Toleranc
 /// operation, some two thousand a second, and an operation must end well within the timeout.
 pub const VALUES_PER_CHANGE: usize = 1_000;
 
-/// Who joins and who leaves.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Who joins and who leaves one list of members.
+#[derive(Clone, Debug, PartialEq)]
 pub struct MemberDelta {
-    /// The DNs that become values.
-    pub joining: Vec<Dn>,
-    /// The DNs that are values no longer.
-    pub leaving: Vec<Dn>,
+    /// The list.
+    pub attribute: AttributeName,
+    /// What becomes a value of it.
+    pub joining: Vec<Value>,
+    /// What is a value of it no longer.
+    pub leaving: Vec<Value>,
 }
 
 impl MemberDelta {
@@ -21,6 +23,15 @@ impl MemberDelta {
     pub fn is_empty(&self) -> bool {
         self.joining.is_empty() && self.leaving.is_empty()
     }
+}
+
+/// The value of a list that stands in for "no members" where the class demands one.
+#[derive(Clone, Copy, Debug)]
+pub struct StandIn<'a> {
+    /// The list.
+    pub attribute: &'a AttributeName,
+    /// The DN of nobody.
+    pub dn: &'a Dn,
 }
 
 /// What happens to the value that stands in for "no members".
@@ -36,36 +47,28 @@ pub enum Placeholder {
 
 /// The changes that let members join and leave, the placeholder swapped in the same modify as the first
 /// or last real one.
-pub fn member_changes(
-    group: &Dn,
-    attribute: &AttributeName,
-    delta: &MemberDelta,
-    placeholder: (&Dn, Placeholder),
-) -> Plan {
-    let modification = |action, dns: &[Dn]| Modification {
-        attribute: attribute.clone(),
-        action,
-        values: dns.iter().map(Value::from).collect(),
-    };
-    let (stand_in, swap) = placeholder;
+pub fn member_changes(group: &Dn, deltas: &[MemberDelta], stand_in: Option<StandIn>, swap: Placeholder) -> Plan {
     let mut changes: Vec<Vec<Modification>> = Vec::new();
-    for dns in delta.joining.chunks(VALUES_PER_CHANGE) {
-        changes.push(vec![modification(Action::Add, dns)]);
-    }
-    for dns in delta.leaving.chunks(VALUES_PER_CHANGE) {
-        changes.push(vec![modification(Action::Delete, dns)]);
+    for MemberDelta { attribute, joining, leaving } in deltas {
+        for (action, values) in [(Action::Add, joining), (Action::Delete, leaving)] {
+            let chunks = values.chunks(VALUES_PER_CHANGE);
+            changes.extend(chunks.map(|values| vec![modification(attribute, action, values.to_vec())]));
+        }
     }
     // A change of some members either way is one modify: all of it or nothing.
-    if delta.joining.len() + delta.leaving.len() <= VALUES_PER_CHANGE {
+    if deltas.iter().map(|delta| delta.joining.len() + delta.leaving.len()).sum::<usize>() <= VALUES_PER_CHANGE {
         changes = vec![changes.concat()];
     }
-    let swapped = match swap {
-        Placeholder::Untouched => None,
-        Placeholder::Out => changes.first_mut().map(|first| (first, Action::Delete)),
-        Placeholder::In => changes.last_mut().map(|last| (last, Action::Add)),
-    };
-    if let Some((change, action)) = swapped {
-        change.push(modification(action, std::slice::from_ref(stand_in)));
+    if let Some(StandIn { attribute, dn }) = stand_in {
+        let is_of_list = |change: &&mut Vec<Modification>| change.iter().any(|one| one.attribute == *attribute);
+        let swapped = match swap {
+            Placeholder::Untouched => None,
+            Placeholder::Out => changes.iter_mut().find(is_of_list).map(|first| (first, Action::Delete)),
+            Placeholder::In => changes.iter_mut().rev().find(is_of_list).map(|last| (last, Action::Add)),
+        };
+        if let Some((change, action)) = swapped {
+            change.push(modification(attribute, action, vec![Value::from(dn)]));
+        }
     }
     let mut plan = Plan::default();
     for modifications in changes.into_iter().filter(|modifications| !modifications.is_empty()) {
@@ -75,22 +78,29 @@ pub fn member_changes(
     plan
 }
 
+fn modification(attribute: &AttributeName, action: Action, values: Vec<Value>) -> Modification {
+    Modification { attribute: attribute.clone(), action, values }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn member(number: usize) -> Dn {
-        format!("uid=u{number},ou=people").parse().unwrap()
+    fn member(number: usize) -> Value {
+        Value::from(format!("uid=u{number},ou=people"))
     }
 
     #[track_caller]
     fn check(joining: usize, leaving: usize, swap: Placeholder, expected: &[&[(Action, usize)]]) {
+        let attribute = AttributeName::of("member");
         let delta = MemberDelta {
+            attribute: attribute.clone(),
             joining: (0..joining).map(member).collect(),
             leaving: (joining..joining + leaving).map(member).collect(),
         };
         let group = "cn=g,ou=groups".parse().unwrap();
-        let plan = member_changes(&group, &AttributeName::of("member"), &delta, (&"cn=empty".parse().unwrap(), swap));
+        let nobody = "cn=empty".parse().unwrap();
+        let plan = member_changes(&group, &[delta], Some(StandIn { attribute: &attribute, dn: &nobody }), swap);
         let shapes: Vec<Vec<(Action, usize)>> = plan
             .steps
             .iter()

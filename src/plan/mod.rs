@@ -8,7 +8,7 @@ pub mod members;
 
 pub use diff::{attribute_changes, diff};
 pub use guard::{Refusal, guard};
-pub use members::{MemberDelta, Placeholder, VALUES_PER_CHANGE, member_changes};
+pub use members::{MemberDelta, Placeholder, StandIn, VALUES_PER_CHANGE, member_changes};
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Why a write did not succeed, by whose fault it is.
 
-use crate::directory::Dn;
+use crate::directory::{AttributeName, Dn, NumberRange};
 use crate::ldap;
 use crate::mapping::AttributeRule;
 use crate::plan::Refusal;
@@ -62,6 +62,14 @@ pub enum Error {
     /// An earlier change of the same resource must be made first, and cannot be now.
     #[error("an earlier change of the same resource is still pending, and this one is not kept")]
     Waiting(#[source] Box<Error>),
+    /// The operator's: there is no number left for a new entry.
+    #[error("all numbers from {range} of {attribute} have been given out: widen its allocate range")]
+    Exhausted {
+        /// What the numbers are for.
+        attribute: AttributeName,
+        /// Those that may be given.
+        range: NumberRange,
+    },
     /// Ours: a plan reached beyond its base.
     #[error("a change was stopped before it was made")]
     Guard(#[from] Refusal),
@@ -103,6 +111,7 @@ impl Error {
             Error::Store(error) => matches!(error, store::Error::Taken { .. }),
             Error::Directory(error) => error.fault() == ldap::Fault::Refused,
             Error::Operator { .. } | Error::Misplaced { .. } | Error::Unfinished(_) | Error::Waiting(_) => false,
+            Error::Exhausted { .. } => false,
             Error::Busy | Error::Stopping => false,
         }
     }
@@ -111,7 +120,7 @@ impl Error {
     /// nobody loses anything meanwhile.
     pub(super) fn gives_up_creation(&self) -> bool {
         match self {
-            Error::Operator { .. } => true,
+            Error::Operator { .. } | Error::Exhausted { .. } => true,
             Error::Directory(error) => error.fault() != ldap::Fault::Passing,
             other => other.gives_up(),
         }
@@ -145,7 +154,7 @@ impl Error {
                 ldap::Fault::Forbidden | ldap::Fault::Truncated => Verdict::Operator(error.to_string()),
             },
             Error::Operator { detail, .. } => Verdict::Operator(detail.clone()),
-            Error::Misplaced { .. } => Verdict::Operator(self.to_string()),
+            Error::Misplaced { .. } | Error::Exhausted { .. } => Verdict::Operator(self.to_string()),
             Error::Unfinished(cause) => Verdict::Later(format!("{self}: {cause}; it goes on in the background")),
             Error::Busy | Error::Stopping | Error::Waiting(_) => Verdict::Later(format!("{self}; try again")),
             Error::Guard(_) | Error::Store(_) => Verdict::Internal,

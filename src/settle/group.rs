@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::error::{refused, unmappable};
-use super::members::{Before, Roster};
-use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
-use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Ownership, Value};
+use super::members::{Before, Roster, listed};
+use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
+use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Names, Ownership, Value};
 use crate::ldap::{Depth, Fault, Filter, Profile};
 use crate::mapping::{GroupRules, fit_syntaxes, group};
 use crate::plan::{VALUES_PER_CHANGE, diff};
@@ -118,9 +118,9 @@ impl Bridge {
                 let distinguished = group::distinguished(rules, &plain.rdn, by, &profile.schema);
                 desired.rdn = distinguished.ok_or_else(|| collision(plain))?;
             }
+            self.number(&rules.attributes, id, choice.entry.as_ref(), &mut desired).await?;
             if choice.arrival == Arrival::Created {
-                let members = self.initial_members(rules, id, &profile).await?;
-                desired.attributes.insert(rules.member.clone(), members);
+                desired.attributes.extend(self.initial_members(rules, id, &profile).await?);
             }
             let plan = diff(&desired, choice.entry.as_ref(), &profile.schema);
             let dn = plan
@@ -144,13 +144,13 @@ impl Bridge {
                 Err(other) => return Err(other),
             };
             let before = match &choice.entry {
-                Some(entry) => Some(link_at(self.anchor_of(entry)?, entry.dn.clone(), link)),
+                Some(entry) => Some(link_to(self.anchor_of(entry)?, names(entry.dn.clone()), link)),
                 None => None,
             };
             let Some(anchor) = anchor.or_else(|| before.as_ref().map(|before| before.anchor.clone())) else {
                 continue;
             };
-            return Ok(Home { link: link_at(anchor, dn, before.as_ref()), arrival: choice.arrival });
+            return Ok(Home { link: link_to(anchor, names(dn), before.as_ref()), arrival: choice.arrival });
         }
         Err(match last {
             Some(error) if error.is_entry_already_exists() => collision(plain),
@@ -235,15 +235,21 @@ impl Bridge {
         rules: &GroupRules,
         id: &ResourceId,
         profile: &Profile,
-    ) -> Result<DesiredAttribute, Error> {
+    ) -> Result<Vec<(AttributeName, DesiredAttribute)>, Error> {
         let wanted: BTreeSet<ResourceId> = self.store.wanted_members(id).await?.into_iter().collect();
         let places = self.places(&wanted).await?;
-        let first = places.values().take(VALUES_PER_CHANGE);
-        let mut values: Vec<Value> = first.map(|place| Value::from(&place.now)).collect();
-        if values.is_empty() && profile.schema.demands(&rules.object_classes, &rules.member) {
-            values.push(Value::from(&rules.placeholder));
+        let first: Vec<(&ResourceId, &Names)> =
+            places.iter().take(VALUES_PER_CHANGE).map(|(id, place)| (id, &place.now)).collect();
+        let mut lists = Vec::new();
+        for rule in &rules.members {
+            let mut values = listed(rules, rule, &first)?;
+            let is_dn_list = rules.dn_list() == Some(&rule.attribute);
+            if values.is_empty() && is_dn_list && profile.schema.demands(&rules.object_classes, &rule.attribute) {
+                values.push(Value::from(&rules.placeholder));
+            }
+            lists.push((rule.attribute.clone(), DesiredAttribute::new(Ownership::Initial, values)));
         }
-        Ok(DesiredAttribute::new(Ownership::Initial, values))
+        Ok(lists)
     }
 
     /// Lets members join and leave; says whether any were to.
@@ -268,7 +274,7 @@ impl Bridge {
         if home.arrival == Arrival::Created && roster.joining.len() <= VALUES_PER_CHANGE {
             // They were created with the entry; only names that changed meanwhile are left to see to.
             let known = self.store.known(&roster.joining).await?;
-            let names = known.into_iter().map(|(id, known)| (id, known.link.dn)).collect();
+            let names = known.into_iter().map(|(id, known)| (id, known.link.names())).collect();
             self.follow_names(rules, &home.link.dn, &roster, names).await?;
             return Ok(true);
         }
@@ -295,7 +301,7 @@ impl Bridge {
     ) -> Result<(), Error> {
         let siblings = self.siblings(&left.anchor, id).await?;
         if siblings.is_empty() {
-            let dn = self.delete_linked(left, &rules.base_dn).await?;
+            let dn = self.delete_linked(left, &rules.base_dn, &rules.attributes).await?;
             // An entry that was made anew has the name of the old one, and what refers to it refers to it.
             if now_at == Some(&left.dn) {
                 return Ok(());
@@ -322,6 +328,11 @@ impl Bridge {
         self.store.remove(&state.id, None, &now()).await?;
         Ok(Settlement::Gone)
     }
+}
+
+/// A group is listed by its DN alone.
+fn names(dn: Dn) -> Names {
+    Names { dn, key: None }
 }
 
 fn name_of(desired: &DesiredEntry) -> Option<&Value> {

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ATTEMPTS, Bridge, Error, link_at, refuse_unknown};
-use crate::directory::{Anchor, AttributeName, Dn, Value};
-use crate::mapping::GroupRules;
-use crate::plan::{MemberDelta, Placeholder, member_changes};
-use crate::scim::{Kind, MemberChange, ResourceId};
+use super::{ATTEMPTS, Bridge, Error, link_to, refuse_unknown};
+use crate::directory::{Anchor, Dn, Names, Value};
+use crate::mapping::{GroupRules, MemberRule};
+use crate::plan::{MemberDelta, Placeholder, StandIn, member_changes};
+use crate::scim::{self, Kind, MemberChange, ResourceId, ScimType};
 use crate::store::{Known, MemberState};
 
 /// Up to how many members the directory is asked about before they are added again or removed to be sure, so that
@@ -71,6 +71,13 @@ impl Bridge {
         let can_join = |id: &ResourceId| known.get(id).is_some_and(|known| !known.deleting);
         let unknown = wanted.iter().filter(|(id, member)| **member && !can_join(id)).map(|(id, _)| id);
         refuse_unknown(unknown.collect(), "adds the member")?;
+        let nestable = self.rules.groups.as_ref().is_none_or(|groups| groups.dn_list().is_some());
+        let is_group = |id: &&ResourceId| known.get(*id).is_some_and(|known| known.kind == Kind::Group);
+        let nested = wanted.iter().filter(|(_, member)| **member).map(|(id, _)| id).find(is_group);
+        if let Some(group) = nested.filter(|_| !nestable) {
+            let detail = format!("the group {group} cannot be a member: groups.member_value lists users alone");
+            return Err(Error::Invalid(scim::Error::new(ScimType::InvalidValue, detail)));
+        }
         let row = |(id, member): (ResourceId, bool)| {
             let was_member = present.get(&id).is_some_and(|state| {
                 matches!(state, MemberState::Settled | MemberState::Renewing | MemberState::Leaving)
@@ -100,39 +107,61 @@ impl Bridge {
             return Ok(());
         }
         let places = self.places(&everybody).await?;
-        let dns = |ids: &BTreeSet<ResourceId>| -> Vec<Dn> {
-            ids.iter().filter_map(|id| places.get(id)).map(|place| place.now.clone()).collect()
+        let names = |ids: &BTreeSet<ResourceId>| -> Vec<(ResourceId, Names)> {
+            ids.iter().filter_map(|id| Some((id.clone(), places.get(id)?.now.clone()))).collect()
         };
-        let mut delta = MemberDelta { joining: dns(&roster.joining), leaving: dns(&roster.leaving) };
         // A member that was renamed may stand in the list under an old name still.
+        let mut old_names = Vec::new();
         for place in roster.leaving.iter().filter_map(|id| places.get(id)) {
-            for old in place.before.iter().filter(|dn| **dn != place.now) {
+            for old in place.before.iter().filter(|names| **names != place.now) {
                 // Unless somebody else has that name by now.
-                if self.directory.read(old, &[]).await?.is_none() {
-                    delta.leaving.push(old.clone());
+                if self.directory.read(&old.dn, &[]).await?.is_none() {
+                    old_names.push(old);
                 }
             }
         }
-        let renewed = self.ask(rules, entry, dns(&roster.renewing), Answer::Absent).await?;
-        // Who is missing although the store says otherwise may have left the placeholder behind.
-        let before = if renewed.is_empty() { before } else { Before::Empty };
-        delta.joining.extend(renewed);
-        delta.leaving.extend(self.ask(rules, entry, dns(&roster.stripped), Answer::Present).await?);
-        self.change_members(rules, entry, &delta, before).await?;
+        let mut before = before;
+        let mut deltas = Vec::new();
+        for rule in &rules.members {
+            let list = |named: &[(ResourceId, Names)]| {
+                let named: Vec<(&ResourceId, &Names)> = named.iter().map(|(id, names)| (id, names)).collect();
+                listed(rules, rule, &named)
+            };
+            let mut joining = list(&names(&roster.joining))?;
+            let mut leaving = list(&names(&roster.leaving))?;
+            leaving.extend(old_names.iter().filter_map(|names| rule.value(names)));
+            let renewed = self.ask(rule, entry, list(&names(&roster.renewing))?, Answer::Absent).await?;
+            if !renewed.is_empty() {
+                // Who is missing although the store says otherwise may have left the placeholder behind.
+                before = Before::Empty;
+            }
+            joining.extend(renewed);
+            leaving.extend(self.ask(rule, entry, list(&names(&roster.stripped))?, Answer::Present).await?);
+            // A value that joins under another member's name is not to leave.
+            leaving.retain(|value| !joining.contains(value));
+            deltas.push(MemberDelta { attribute: rule.attribute.clone(), joining, leaving });
+        }
+        self.change_members(rules, entry, &deltas, before).await?;
         let names = places.into_iter().map(|(id, place)| (id, place.now)).collect();
         self.follow_names(rules, entry, roster, names).await
     }
 
-    /// Those of the DNs that the entry does or does not list as members; of very many, all.
-    async fn ask(&self, rules: &GroupRules, entry: &Dn, dns: Vec<Dn>, wanted: Answer) -> Result<Vec<Dn>, Error> {
-        if dns.len() > ASK_AT_MOST {
-            return Ok(dns);
+    /// Those of the values that the entry does or does not list; of very many, all.
+    async fn ask(
+        &self,
+        rule: &MemberRule,
+        entry: &Dn,
+        values: Vec<Value>,
+        wanted: Answer,
+    ) -> Result<Vec<Value>, Error> {
+        if values.len() > ASK_AT_MOST {
+            return Ok(values);
         }
         let mut answered = Vec::new();
-        for dn in dns {
-            let held = self.directory.holds(entry, &rules.member, &Value::from(&dn)).await?;
+        for value in values {
+            let held = self.directory.holds(entry, &rule.attribute, &value).await?;
             if held == (wanted == Answer::Present) {
-                answered.push(dn);
+                answered.push(value);
             }
         }
         Ok(answered)
@@ -143,19 +172,21 @@ impl Bridge {
         &self,
         rules: &GroupRules,
         entry: &Dn,
-        delta: &MemberDelta,
+        deltas: &[MemberDelta],
         before: Before,
     ) -> Result<(), Error> {
-        if delta.is_empty() {
+        if deltas.iter().all(MemberDelta::is_empty) {
             return Ok(());
         }
-        let first = before == Before::Empty && !delta.joining.is_empty();
-        let swap = if first { Placeholder::Out } else { Placeholder::Untouched };
-        let plan = |swap| member_changes(entry, &rules.member, delta, (&rules.placeholder, swap));
+        let joins = deltas.iter().any(|delta| !delta.joining.is_empty());
+        let leaves = deltas.iter().any(|delta| !delta.leaving.is_empty());
+        let swap = if before == Before::Empty && joins { Placeholder::Out } else { Placeholder::Untouched };
+        let stand_in = rules.dn_list().map(|attribute| StandIn { attribute, dn: &rules.placeholder });
+        let plan = |swap| member_changes(entry, deltas, stand_in, swap);
         match self.carry_out(plan(swap)).await {
             // The class demands a member, and the last one leaves. The directory alone knows that: members that
             // were added by hand would have kept the entry valid without the placeholder.
-            Err(Error::Directory(error)) if error.is_object_class_violation() && !delta.leaving.is_empty() => {
+            Err(Error::Directory(error)) if error.is_object_class_violation() && leaves && stand_in.is_some() => {
                 self.carry_out(plan(Placeholder::In)).await.map(|_| ())
             }
             other => other.map(|_| ()),
@@ -169,25 +200,31 @@ impl Bridge {
         rules: &GroupRules,
         entry: &Dn,
         roster: &Roster,
-        mut names: BTreeMap<ResourceId, Dn>,
+        mut names: BTreeMap<ResourceId, Names>,
     ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let now = self.store.known(&names.keys().cloned().collect()).await?;
-            let mut delta = MemberDelta::default();
-            for (id, old) in &names {
-                let new = now.get(id).map(|known| &known.link.dn);
-                if new != Some(old) {
-                    let leaves = roster.leaving.contains(id) || roster.stripped.contains(id);
-                    delta.leaving.push(old.clone());
-                    let changed = if leaves { &mut delta.leaving } else { &mut delta.joining };
-                    changed.extend(new.cloned());
+            let mut deltas = Vec::new();
+            for rule in &rules.members {
+                let mut delta =
+                    MemberDelta { attribute: rule.attribute.clone(), joining: Vec::new(), leaving: Vec::new() };
+                for (id, old) in &names {
+                    let new = now.get(id).and_then(|known| rule.value(&known.link.names()));
+                    let old = rule.value(old);
+                    if new != old {
+                        let leaves = roster.leaving.contains(id) || roster.stripped.contains(id);
+                        delta.leaving.extend(old);
+                        let changed = if leaves { &mut delta.leaving } else { &mut delta.joining };
+                        changed.extend(new);
+                    }
                 }
+                deltas.push(delta);
             }
-            if delta.is_empty() {
+            if deltas.iter().all(MemberDelta::is_empty) {
                 return Ok(());
             }
-            self.change_members(rules, entry, &delta, Before::Occupied).await?;
-            names = now.into_iter().map(|(id, known)| (id, known.link.dn)).collect();
+            self.change_members(rules, entry, &deltas, Before::Occupied).await?;
+            names = now.into_iter().map(|(id, known)| (id, known.link.names())).collect();
         }
         Err(Error::Busy)
     }
@@ -210,17 +247,20 @@ impl Bridge {
             _ => &self.rules.users.base_dn,
         };
         let link = &known.link;
-        let before: Vec<Dn> = std::iter::once(&link.dn).chain(&link.previous_dn).cloned().collect();
-        let Some(entry) = self.entry_anywhere(link, base, &[] as &[AttributeName]).await? else {
+        let before: Vec<Names> = std::iter::once(link.names()).chain(link.previous.clone()).collect();
+        let key = self.rules.groups.as_ref().and_then(GroupRules::key).filter(|_| known.kind == Kind::User);
+        let attributes: Vec<_> = key.cloned().into_iter().collect();
+        let Some(entry) = self.entry_anywhere(link, base, &attributes).await? else {
             // Deleted by hand: when its resource is next settled it is made anew, under its name.
-            return Ok(Place { before, now: link.dn.clone() });
+            return Ok(Place { before, now: link.names() });
         };
+        let now = Names::of(&entry, key);
         // With an older name still to be followed, the link waits for that.
-        if entry.dn != link.dn && link.previous_dn.is_none() {
-            self.store.link(id, &link_at(link.anchor.clone(), entry.dn.clone(), Some(link))).await?;
+        if now != link.names() && link.previous.is_none() {
+            self.store.link(id, &link_to(link.anchor.clone(), now.clone(), Some(link))).await?;
             self.wake.notify_one();
         }
-        Ok(Place { before, now: entry.dn })
+        Ok(Place { before, now })
     }
 
     /// The members of this group that no other group wants which shares the entry.
@@ -250,8 +290,32 @@ impl Bridge {
 
 /// Under which names a member's entry was known and where it is.
 pub(super) struct Place {
-    before: Vec<Dn>,
-    pub(super) now: Dn,
+    before: Vec<Names>,
+    pub(super) now: Names,
+}
+
+/// How a list names these members.
+///
+/// # Errors
+/// `invalidValue` when there is no other list that names a member which this one cannot name.
+pub(super) fn listed(
+    rules: &GroupRules,
+    rule: &MemberRule,
+    members: &[(&ResourceId, &Names)],
+) -> Result<Vec<Value>, Error> {
+    let mut values = Vec::new();
+    for (id, names) in members {
+        match rule.value(names) {
+            Some(value) => values.push(value),
+            None if rules.members.len() > 1 => {}
+            None => {
+                let key = rules.key().map(|key| format!(" {key}")).unwrap_or_default();
+                let detail = format!("{id} cannot be a member: groups list their members by{key}, and it has none");
+                return Err(Error::Invalid(scim::Error::new(ScimType::InvalidValue, detail)));
+            }
+        }
+    }
+    Ok(values)
 }
 
 /// What the directory says of a member.

@@ -11,6 +11,7 @@ mod error;
 mod group;
 mod locks;
 mod members;
+mod number;
 mod references;
 mod user;
 mod write;
@@ -23,7 +24,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Link};
+use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Link, Names};
 use crate::ldap::{self, Depth, Directory, Fault, Filter};
 use crate::mapping::{GroupRules, UserRules, rules};
 use crate::plan::{self, Plan};
@@ -42,6 +43,9 @@ pub struct Rules {
     pub users: UserRules,
     /// How groups do; `None` when groups are not offered.
     pub groups: Option<GroupRules>,
+    /// The attributes of other entries that hold DNs and follow when an entry is renamed or deleted, though nobody
+    /// mapped them.
+    pub references: Vec<AttributeName>,
 }
 
 impl Rules {
@@ -216,6 +220,11 @@ impl Bridge {
         Ok(None)
     }
 
+    /// By what others refer to the entry.
+    fn names_of(&self, entry: &Entry) -> Names {
+        Names::of(entry, self.rules.groups.as_ref().and_then(GroupRules::key))
+    }
+
     fn anchor_of(&self, entry: &Entry) -> Result<Anchor, Error> {
         entry.anchor(self.directory.anchor()).ok_or_else(|| {
             Error::Directory(ldap::Error::NoAnchor { dn: entry.dn.clone(), attribute: self.directory.anchor().clone() })
@@ -244,7 +253,7 @@ impl Bridge {
 
 /// Whether anything is left to do for a resource, members aside.
 fn is_pending(state: &State) -> bool {
-    let follows = state.link.as_ref().is_some_and(|link| link.previous_dn.is_some());
+    let follows = state.link.as_ref().is_some_and(|link| link.previous.is_some());
     state.intent.is_some() || follows
 }
 
@@ -252,14 +261,16 @@ fn is_deletion(state: &State) -> bool {
     state.intent == Some(Intent::Delete)
 }
 
-/// The link to an entry at `dn`, remembering the name that references may still use.
-fn link_at(anchor: Anchor, dn: Dn, before: Option<&Link>) -> Link {
+/// The link to an entry of these names, remembering those that references may still use.
+fn link_to(anchor: Anchor, names: Names, before: Option<&Link>) -> Link {
     let same_entry = before.filter(|before| before.anchor == anchor);
-    let previous_dn = same_entry.and_then(|before| {
-        let moved = (before.dn != dn).then(|| before.dn.clone());
-        before.previous_dn.clone().or(moved)
+    let previous = same_entry.and_then(|before| {
+        // What was never listed by a key need not follow one.
+        let other_key = before.key.is_some() && before.key != names.key;
+        let changed = (before.dn != names.dn || other_key).then(|| before.names());
+        before.previous.clone().or(changed)
     });
-    Link { anchor, dn, previous_dn }
+    Link { anchor, dn: names.dn, key: names.key, previous }
 }
 
 fn refuse_unknown(unknown: Vec<&ResourceId>, how: &str) -> Result<(), Error> {

@@ -3,10 +3,13 @@
 //! A server with referential integrity does this too, in its own time. Values are changed so that
 //! whoever comes second finds nothing left to do.
 
+use std::collections::BTreeSet;
+
 use super::{ATTEMPTS, Bridge, Error};
-use crate::directory::{Action, AttributeName, Change, Dn, Link, Modification, Tolerance, Value};
+use crate::directory::{Action, AttributeName, Change, Dn, Link, Modification, Names, Tolerance, Value};
 use crate::ldap::Filter;
-use crate::plan::{MemberDelta, Placeholder, Plan, Reason, member_changes};
+use crate::mapping::{AttributeRule, MemberValue, rules};
+use crate::plan::{MemberDelta, Placeholder, Plan, Reason, StandIn, member_changes};
 use crate::scim::ResourceId;
 
 /// How many rounds of finding and changing references there are at most: with a server that shows some hundred
@@ -16,33 +19,78 @@ const ROUNDS: usize = 2_000;
 /// What became of an entry that others refer to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fate<'a> {
-    Renamed(&'a Dn),
+    Renamed(&'a Names),
     Deleted,
+}
+
+/// A value by which others refer to an entry, and the one that takes its place, if any does.
+struct Succession {
+    old: Value,
+    new: Option<Value>,
 }
 
 impl Bridge {
     /// Lets all references to `old` follow, unless another entry has that name by now: then they are its.
-    pub(super) async fn follow(&self, old: &Dn, fate: Fate<'_>) -> Result<(), Error> {
-        if matches!(fate, Fate::Renamed(new) if new == old) {
-            return Ok(());
+    pub(super) async fn follow(&self, old: &Names, fate: Fate<'_>) -> Result<(), Error> {
+        let new = match fate {
+            Fate::Renamed(new) => Some(new),
+            Fate::Deleted => None,
+        };
+        if new.is_none_or(|new| new.dn != old.dn) {
+            self.follow_dn(&old.dn, new.map(|new| &new.dn)).await?;
         }
+        match &old.key {
+            Some(key) if new.is_none_or(|new| new.key != old.key) => {
+                self.follow_key(key, new.and_then(|new| new.key.as_ref())).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn follow_dn(&self, old: &Dn, new: Option<&Dn>) -> Result<(), Error> {
         if self.directory.read(old, &[]).await?.is_some() {
             tracing::warn!("another entry has taken a name that references still used; they are left alone");
             return Ok(());
         }
+        let succession = Succession { old: Value::from(old), new: new.map(Value::from) };
+        let schema = &self.directory.profile().await?.schema;
+        let foreign = self.rules.references.iter().filter(|name| schema.knows_attribute(name));
         if let Some(groups) = &self.rules.groups {
-            self.follow_in(&groups.base_dn, &groups.member, old, fate).await?;
+            let lists: BTreeSet<&AttributeName> = groups.dn_list().into_iter().chain(foreign.clone()).collect();
+            for attribute in lists {
+                self.follow_in(&groups.base_dn, attribute, &succession).await?;
+            }
         }
-        for rule in self.rules.users.attributes.iter().filter(|rule| rule.reference) {
+        let mapped = self.rules.users.attributes.iter().filter(|rule| rule.reference).map(|rule| &rule.ldap);
+        let attributes: BTreeSet<&AttributeName> = mapped.chain(foreign).collect();
+        for attribute in attributes {
             for base in self.rules.users.trees() {
-                self.follow_in(base, &rule.ldap, old, fate).await?;
+                self.follow_in(base, attribute, &succession).await?;
             }
         }
         Ok(())
     }
 
-    async fn follow_in(&self, base: &Dn, attribute: &AttributeName, old: &Dn, fate: Fate<'_>) -> Result<(), Error> {
-        let filter = Filter::Equal(attribute.clone(), Value::from(old));
+    async fn follow_key(&self, old: &Value, new: Option<&Value>) -> Result<(), Error> {
+        let Some((groups, key)) = self.rules.groups.as_ref().and_then(|groups| Some((groups, groups.key()?))) else {
+            return Ok(());
+        };
+        let filter = Filter::Equal(key.clone(), old.clone());
+        for base in self.rules.users.trees() {
+            if !self.directory.search_some(base, &filter).await?.is_empty() {
+                tracing::warn!("another entry has taken a value that groups still list; they are left alone");
+                return Ok(());
+            }
+        }
+        let succession = Succession { old: old.clone(), new: new.cloned() };
+        for rule in groups.members.iter().filter(|rule| rule.by != MemberValue::Dn) {
+            self.follow_in(&groups.base_dn, &rule.attribute, &succession).await?;
+        }
+        Ok(())
+    }
+
+    async fn follow_in(&self, base: &Dn, attribute: &AttributeName, succession: &Succession) -> Result<(), Error> {
+        let filter = Filter::Equal(attribute.clone(), succession.old.clone());
         for _ in 0..ROUNDS {
             let referring = match self.directory.search_some(base, &filter).await {
                 Err(error) if error.is_no_such_object() => return Ok(()),
@@ -53,7 +101,7 @@ impl Bridge {
             }
             let (found, mut refused) = (referring.len(), Vec::new());
             for entry in referring {
-                match self.follow_one(&entry.dn, attribute, old, fate).await {
+                match self.follow_one(&entry.dn, attribute, succession).await {
                     // The entry went or was renamed meanwhile: the next search tells.
                     Err(Error::Directory(error)) if error.is_no_such_object() => {}
                     Err(error) if !error.is_passing() => refused.push(error),
@@ -70,22 +118,20 @@ impl Bridge {
         Err(Error::Busy)
     }
 
-    async fn follow_one(&self, entry: &Dn, attribute: &AttributeName, old: &Dn, fate: Fate<'_>) -> Result<(), Error> {
+    async fn follow_one(&self, entry: &Dn, attribute: &AttributeName, succession: &Succession) -> Result<(), Error> {
         let modification =
-            |action, dn: &Dn| Modification { attribute: attribute.clone(), action, values: vec![dn.into()] };
-        let mut modifications = vec![modification(Action::Delete, old)];
-        if let Fate::Renamed(new) = fate {
-            modifications.push(modification(Action::Add, new));
-        }
-        let mut plan = Plan::default();
+            |action, value: &Value| Modification { attribute: attribute.clone(), action, values: vec![value.clone()] };
+        let mut modifications = vec![modification(Action::Delete, &succession.old)];
+        modifications.extend(succession.new.as_ref().map(|new| modification(Action::Add, new)));
         let change = Change::Modify { dn: entry.clone(), modifications, tolerance: Tolerance::AlreadySo };
-        plan.push(change, Reason::Reference);
-        let groups = self.rules.groups.as_ref().filter(|groups| groups.member == *attribute);
-        match (self.carry_out(plan).await, groups) {
+        let groups = self.rules.groups.as_ref().filter(|groups| groups.dn_list() == Some(attribute));
+        match (self.carry_out(Plan::of(change, Reason::Reference)).await, groups) {
             // The last member of a group whose class demands one.
             (Err(Error::Directory(error)), Some(groups)) if error.is_object_class_violation() => {
-                let delta = MemberDelta { joining: Vec::new(), leaving: vec![old.clone()] };
-                let plan = member_changes(entry, attribute, &delta, (&groups.placeholder, Placeholder::In));
+                let leaving = vec![succession.old.clone()];
+                let delta = MemberDelta { attribute: attribute.clone(), joining: Vec::new(), leaving };
+                let stand_in = StandIn { attribute, dn: &groups.placeholder };
+                let plan = member_changes(entry, &[delta], Some(stand_in), Placeholder::In);
                 self.carry_out(plan).await.map(|_| ())
             }
             (other, _) => other.map(|_| ()),
@@ -100,13 +146,13 @@ impl Bridge {
         link: Option<&Link>,
         base: &Dn,
     ) -> Result<Option<Link>, Error> {
-        let (Some(link), Some(old)) = (link, link.and_then(|link| link.previous_dn.as_ref())) else {
+        let (Some(link), Some(old)) = (link, link.and_then(|link| link.previous.as_ref())) else {
             return Ok(link.cloned());
         };
         let Some(entry) = self.linked_entry(link, base, &[]).await? else {
             return Ok(Some(link.clone()));
         };
-        match self.follow(old, Fate::Renamed(&entry.dn)).await {
+        match self.follow(old, Fate::Renamed(&Names { dn: entry.dn, key: link.key.clone() })).await {
             Err(error) if error.is_outage() => Err(error),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -114,7 +160,7 @@ impl Bridge {
                 Ok(Some(link.clone()))
             }
             Ok(()) => {
-                let finished = Link { previous_dn: None, ..link.clone() };
+                let finished = Link { previous: None, ..link.clone() };
                 self.store.link(id, &finished).await?;
                 Ok(Some(finished))
             }
@@ -128,16 +174,16 @@ impl Bridge {
         before: Option<&Link>,
         link: &mut Link,
     ) -> Result<Option<Error>, Error> {
-        let stayed = before.is_some_and(|before| before.dn == link.dn);
-        let Some(old) = link.previous_dn.clone().filter(|_| !stayed) else {
+        let stayed = before.is_some_and(|before| before.names() == link.names());
+        let Some(old) = link.previous.clone().filter(|_| !stayed) else {
             return Ok(None);
         };
         // Where the entry is now is recorded before references follow: a group that it joins meanwhile uses
         // either name, and sees the change or is seen.
         self.store.link(id, link).await?;
-        match self.follow(&old, Fate::Renamed(&link.dn)).await {
+        match self.follow(&old, Fate::Renamed(&link.names())).await {
             Ok(()) => {
-                link.previous_dn = None;
+                link.previous = None;
                 Ok(None)
             }
             Err(error) if error.is_outage() => Err(error),
@@ -146,14 +192,20 @@ impl Bridge {
     }
 
     /// Deletes the entry of a link, wherever it is below `base`. Returns where it was.
-    pub(super) async fn delete_linked(&self, link: &Link, base: &Dn) -> Result<Option<Dn>, Error> {
+    pub(super) async fn delete_linked(
+        &self,
+        link: &Link,
+        base: &Dn,
+        rules: &[AttributeRule],
+    ) -> Result<Option<Dn>, Error> {
         for _ in 0..ATTEMPTS {
-            let Some(entry) = self.linked_entry(link, base, &[]).await? else {
+            let numbers: Vec<AttributeName> = rules::allocated(rules).map(|(attribute, _)| attribute.clone()).collect();
+            let Some(entry) = self.linked_entry(link, base, &numbers).await? else {
                 return Ok(None);
             };
-            let mut plan = Plan::default();
-            plan.push(Change::Delete { dn: entry.dn.clone() }, Reason::Tombstone);
-            match self.carry_out(plan).await {
+            self.retire_numbers(rules, &entry).await?;
+            let change = Change::Delete { dn: entry.dn.clone() };
+            match self.carry_out(Plan::of(change, Reason::Tombstone)).await {
                 Err(Error::Directory(error)) if error.is_no_such_object() => {}
                 other => return other.map(|_| Some(entry.dn)),
             }
@@ -166,11 +218,11 @@ impl Bridge {
     /// # Errors
     /// [`Error::Unfinished`]: the entry is gone, and what could not be done must be done later.
     pub(super) async fn forget_names(&self, link: &Link, last: Option<&Dn>) -> Result<(), Error> {
-        let mut names = vec![&link.dn];
-        names.extend(link.previous_dn.as_ref());
-        names.extend(last.filter(|dn| **dn != link.dn));
-        for dn in names {
-            match self.follow(dn, Fate::Deleted).await {
+        let mut names = vec![link.names()];
+        names.extend(link.previous.clone());
+        names.extend(last.filter(|dn| **dn != link.dn).map(|dn| Names { dn: dn.clone(), key: None }));
+        for names in names {
+            match self.follow(&names, Fate::Deleted).await {
                 Err(error) if error.gives_up() => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "a reference to a deleted entry cannot be taken away, and stays");

@@ -1,10 +1,10 @@
 //! Settling a user.
 
 use super::error::unmappable;
-use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_at, now};
-use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link};
+use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
+use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Names};
 use crate::ldap::{self, Depth, Fault, Filter};
-use crate::mapping::{References, UserRules, fit_syntaxes, place, rules, user};
+use crate::mapping::{GroupRules, References, UserRules, fit_syntaxes, place, rules, user};
 use crate::plan::{Plan, Reason, diff};
 use crate::scim::index::fold_case;
 use crate::scim::{Document, ResourceId, resource};
@@ -80,7 +80,7 @@ impl Bridge {
             let mut observed = self.observe_user(&state.id, before.as_ref(), &desired).await?;
             if let (None, Some(entry)) = (&before, &observed) {
                 // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.
-                let link = link_at(self.anchor_of(entry)?, entry.dn.clone(), None);
+                let link = link_to(self.anchor_of(entry)?, self.names_of(entry), None);
                 self.store.link(&state.id, &link).await?;
                 before = Some(link);
             }
@@ -97,6 +97,7 @@ impl Bridge {
                     other => other?,
                 };
             }
+            self.number(&rules.attributes, &state.id, observed.as_ref(), &mut desired).await?;
             let plan = diff(&desired, observed.as_ref(), &profile.schema);
             let dn = plan
                 .outcome_dn()
@@ -124,7 +125,7 @@ impl Bridge {
                 (None, Some(entry)) => self.anchor_of(entry)?,
                 (None, None) => continue,
             };
-            let link = link_at(anchor, dn, before.as_ref());
+            let link = link_to(anchor, self.names_at(dn).await?, before.as_ref());
             // Somebody whom an attribute refers to was renamed or deleted meanwhile: look again.
             if self.references(document).await? == references {
                 return Ok(link);
@@ -164,9 +165,20 @@ impl Bridge {
         Ok(())
     }
 
+    /// By what others refer to a user's entry that was just seen or changed.
+    async fn names_at(&self, dn: Dn) -> Result<Names, Error> {
+        let Some(key) = self.rules.groups.as_ref().and_then(GroupRules::key) else {
+            return Ok(Names { dn, key: None });
+        };
+        let entry = self.directory.read(&dn, std::slice::from_ref(key)).await?;
+        Ok(entry.map_or(Names { dn, key: None }, |entry| self.names_of(&entry)))
+    }
+
     /// The attributes to ask for when a user's entry is observed.
     pub(super) async fn observed_of_users(&self) -> Result<Vec<AttributeName>, Error> {
-        Ok(user::observed_attributes(&self.rules.users, self.directory.profile().await?.flavor.lock))
+        let mut names = user::observed_attributes(&self.rules.users, self.directory.profile().await?.flavor.lock);
+        names.extend(self.rules.groups.as_ref().and_then(GroupRules::key).cloned());
+        Ok(names)
     }
 
     /// The user's entry: the linked one, or the one that matches and is nobody else's.
@@ -216,10 +228,11 @@ impl Bridge {
     async fn delete_user(&self, state: &State) -> Result<Settlement, Error> {
         if let Some(link) = &state.link {
             let base = &self.rules.users.base_dn;
-            let dn = self.delete_linked(link, base).await.map_err(|error| match error {
-                Error::Directory(error) if error.fault() == Fault::Refused => refused(&self.rules.users, error),
-                other => other,
-            })?;
+            let dn =
+                self.delete_linked(link, base, &self.rules.users.attributes).await.map_err(|error| match error {
+                    Error::Directory(error) if error.fault() == Fault::Refused => refused(&self.rules.users, error),
+                    other => other,
+                })?;
             self.forget_names(link, dn.as_ref()).await?;
         }
         crash_point(CrashPoint::Record);

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use crate::directory::{Anchor, BeforeDisable, Link};
+use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -295,6 +295,23 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Error::Taken`] when the entry belongs to another user.
     async fn settle(&self, settled: &Settled) -> Result<Resource, Error>;
+
+    /// The numbers that were taken for a resource and an LDAP attribute, the latest first.
+    async fn numbers_of(&self, id: &ResourceId, attribute: &AttributeName) -> Result<Vec<u64>, Error>;
+
+    /// The highest number of a range that was ever taken for an attribute.
+    async fn highest_number(&self, attribute: &AttributeName, range: NumberRange) -> Result<Option<u64>, Error>;
+
+    /// Takes a number for ever, for a resource or because it is somebody's.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when it is taken already.
+    async fn take_number(
+        &self,
+        attribute: &AttributeName,
+        number: u64,
+        for_whom: Option<&ResourceId>,
+    ) -> Result<(), Error>;
 
     /// Renews the memberships of a resource whose entry was made anew, in all groups.
     async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error>;

@@ -4,6 +4,7 @@
 //! intent must be durable before the directory is touched.
 
 mod condition;
+mod number;
 mod parts;
 mod row;
 
@@ -21,7 +22,7 @@ use parts::{claim, count_up, delete_rows, write_lookups};
 use row::{Row, before_text, document_text, member_state, state_text};
 
 use super::{Error, Found, Intent, Known, MemberState, Position, Settled, State, Store, TokenRecord, Wanted};
-use crate::directory::{Anchor, BeforeDisable, Dn, Link};
+use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -456,11 +457,15 @@ impl Store for SqliteStore {
     }
 
     async fn link(&self, id: &ResourceId, link: &Link) -> Result<(), Error> {
-        sqlx::query("UPDATE resource SET anchor = $2, dn = $3, previous_dn = $4 WHERE id = $1")
+        sqlx::query(
+            "UPDATE resource SET anchor = $2, dn = $3, member_key = $4, previous_dn = $5, previous_key = $6 WHERE id = $1",
+        )
             .bind(id.as_str())
             .bind(&link.anchor.0)
             .bind(link.dn.to_string())
-            .bind(link.previous_dn.as_ref().map(Dn::to_string))
+            .bind(link.key.as_ref().map(Value::as_bytes))
+            .bind(link.previous.as_ref().map(|names| names.dn.to_string()))
+            .bind(link.previous.as_ref().and_then(|names| names.key.as_ref()).map(Value::as_bytes))
             .execute(&self.writer)
             .await
             .map_err(failure_or_taken("record a link", &link.dn.to_string()))?;
@@ -477,6 +482,7 @@ impl Store for SqliteStore {
                     modified = CASE WHEN document IS $2 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = $1
                         AND state IN ('joining', 'leaving')) THEN modified ELSE $3 END,
                     document = $2, anchor = $4, dn = $5, previous_dn = $6, intent = NULL, intent_document = NULL,
+                    member_key = $9, previous_key = $10,
                     answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, merged = 0,
                     may_be_disabled = CASE WHEN $8 = 1 THEN may_be_disabled ELSE 0 END,
                     before_disable = CASE WHEN $8 = 1 THEN before_disable ELSE NULL END
@@ -487,9 +493,11 @@ impl Store for SqliteStore {
         .bind(&settled.now)
         .bind(&settled.link.anchor.0)
         .bind(settled.link.dn.to_string())
-        .bind(settled.link.previous_dn.as_ref().map(Dn::to_string))
+        .bind(settled.link.previous.as_ref().map(|names| names.dn.to_string()))
         .bind(i64::from(settled.answered))
         .bind(i64::from(settled.inactive))
+        .bind(settled.link.key.as_ref().map(Value::as_bytes))
+        .bind(settled.link.previous.as_ref().and_then(|names| names.key.as_ref()).map(Value::as_bytes))
         .fetch_one(&mut *connection)
         .await
         .map_err(failure_or_taken("record what is settled", &settled.link.dn.to_string()))?;
@@ -516,6 +524,23 @@ impl Store for SqliteStore {
         }
         commit(write).await?;
         row.resource()?.ok_or_else(|| row.damaged("document"))
+    }
+
+    async fn numbers_of(&self, id: &ResourceId, attribute: &AttributeName) -> Result<Vec<u64>, Error> {
+        number::of(&self.reader, id, attribute).await
+    }
+
+    async fn highest_number(&self, attribute: &AttributeName, range: NumberRange) -> Result<Option<u64>, Error> {
+        number::highest(&self.reader, attribute, range).await
+    }
+
+    async fn take_number(
+        &self,
+        attribute: &AttributeName,
+        number: u64,
+        for_whom: Option<&ResourceId>,
+    ) -> Result<(), Error> {
+        number::take(&self.writer, attribute, number, for_whom).await
     }
 
     async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error> {

@@ -96,8 +96,6 @@ fn each_mistake_is_told_by_the_name_of_its_key() {
 #[test]
 fn what_cannot_be_done_yet_is_refused_and_not_ignored() {
     check(Settings::default().set("users.on_delete", "\"disable\"")).fails_naming(&["on_delete"]);
-    let allocate = "[[users.attribute]]\nldap = \"uidNumber\"\nallocate = { from = 20000, to = 59999 }";
-    check(Settings::default().add(allocate)).fails_naming(&["allocate"]);
     let postgres = Settings::default().variable("SCIMBRIDGE__STORE__URL", "postgres://localhost/scimbridge");
     check(postgres).fails_naming(&["postgres"]);
 }

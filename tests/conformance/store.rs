@@ -39,7 +39,12 @@ fn document(value: serde_json::Value) -> Document {
 }
 
 fn link(name: &str) -> Link {
-    Link { anchor: Anchor(format!("anchor-{name}")), dn: format!("cn={name}").parse().unwrap(), previous_dn: None }
+    Link {
+        anchor: Anchor(format!("anchor-{name}")),
+        dn: format!("cn={name}").parse().unwrap(),
+        key: None,
+        previous: None,
+    }
 }
 
 fn path(text: &str) -> AttributePath {
@@ -320,7 +325,7 @@ async fn what_is_pending_is_told(store: &dyn Store) {
     assert_eq!(store.pending().await.unwrap(), []);
     store.want(&wanted(Kind::User, "bob", Some(Intent::Delete))).await.unwrap();
     want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
-    let moved = Link { previous_dn: Some("cn=old".parse().unwrap()), ..link("cyd") };
+    let moved = Link { previous: Some(link("old").names()), ..link("cyd") };
     store.link(&id("cyd"), &moved).await.unwrap();
     assert_eq!(store.state(&id("cyd")).await.unwrap().unwrap().link, Some(moved));
     assert_eq!(store.pending().await.unwrap(), [id("bob"), id("cyd"), id("staff")]);

@@ -9,7 +9,9 @@ CREATE TABLE resource (
     modified        TEXT   NOT NULL,
     anchor          TEXT,                       -- the link: which entry belongs to the resource
     dn              TEXT,
+    member_key      BLOB,                       -- what groups list it by that do not list DNs
     previous_dn     TEXT,                       -- set while references still have to follow a rename
+    previous_key    BLOB,
     intent          TEXT,                       -- put | delete; NULL when nothing is pending
     intent_document TEXT,                       -- what a put wants
     answered        BIGINT NOT NULL,            -- 0 until a client has heard that its creation succeeded
@@ -50,6 +52,15 @@ CREATE TABLE member (
 );
 CREATE INDEX member_of ON member (member_id);
 CREATE INDEX member_pending ON member (group_id) WHERE state <> 'settled';
+
+-- Numbers that were given to entries, or seen on entries that went: none is given twice.
+CREATE TABLE number (
+    attribute   TEXT   NOT NULL,                -- the LDAP attribute in lower case
+    number      BIGINT NOT NULL,
+    resource_id TEXT,                           -- for whom; it stays when the resource goes
+    PRIMARY KEY (attribute, number)
+);
+CREATE INDEX number_of ON number (resource_id) WHERE resource_id IS NOT NULL;
 
 CREATE TABLE token (
     name    TEXT NOT NULL PRIMARY KEY,

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::{Error, Intent, MemberState, State};
-use crate::directory::{Anchor, AttributeName, Attributes, BeforeDisable, Dn, Link, Value};
+use crate::directory::{Anchor, AttributeName, Attributes, BeforeDisable, Dn, Link, Names, Value};
 use crate::scim::{Document, Kind, Resource, ResourceId};
 
 /// What stood in an entry before its user was disabled, as it is written: values are bytes.
@@ -36,7 +36,9 @@ pub(super) struct Row {
     pub(super) modified: String,
     pub(super) anchor: Option<String>,
     pub(super) dn: Option<String>,
+    pub(super) member_key: Option<Vec<u8>>,
     pub(super) previous_dn: Option<String>,
+    pub(super) previous_key: Option<Vec<u8>>,
     pub(super) intent: Option<String>,
     pub(super) intent_document: Option<String>,
     pub(super) answered: i64,
@@ -83,7 +85,11 @@ impl Row {
         Ok(Some(Link {
             anchor: Anchor(anchor.clone()),
             dn: self.parse_dn(dn)?,
-            previous_dn: self.previous_dn.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
+            key: self.member_key.clone().map(Value::from),
+            previous: match &self.previous_dn {
+                Some(dn) => Some(Names { dn: self.parse_dn(dn)?, key: self.previous_key.clone().map(Value::from) }),
+                None => None,
+            },
         }))
     }
 
