@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 use unicode_normalization::UnicodeNormalization;
 
 use super::dn::Dn;
+use super::generalized_time::GeneralizedTime;
 
 /// An attribute description such as `givenName`: compared without case (RFC 4512 §2.5), shown as written.
 #[derive(Clone, Debug)]
@@ -37,6 +38,16 @@ impl AttributeName {
     /// The form that equal names share.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+
+    /// The attribute type that the description is of, without options, in lower case: what a schema defines.
+    pub fn attribute_type(&self) -> String {
+        self.0.split(';').next().unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// Whether the description has that option (RFC 4512 §2.5), in any case.
+    pub fn has_option(&self, option: &str) -> bool {
+        self.0.split(';').skip(1).any(|known| known.eq_ignore_ascii_case(option))
     }
 }
 
@@ -125,8 +136,18 @@ pub enum Matching {
     CaseIgnore,
     /// `caseExactMatch` and its kin: repeated blanks do not count.
     CaseExact,
+    /// `caseIgnoreListMatch`: the same, line by line of a postal address.
+    CaseIgnoreList,
     /// `telephoneNumberMatch`: case, blanks and hyphens do not count.
     Telephone,
+    /// `numericStringMatch`: blanks do not count.
+    NumericString,
+    /// `integerMatch`: the number counts, not its writing.
+    Integer,
+    /// `booleanMatch`.
+    Boolean,
+    /// `generalizedTimeMatch`: the moment counts, not its writing.
+    GeneralizedTime,
     /// `distinguishedNameMatch`: spelling of the DN does not count.
     DistinguishedName,
     /// Every byte counts.
@@ -139,22 +160,42 @@ impl Matching {
         let Some(text) = value.as_str() else {
             return value.0.clone();
         };
-        match self {
-            Matching::CaseIgnore => fold_blanks(&fold_case(text)).into_bytes(),
-            Matching::CaseExact => fold_blanks(&text.nfkc().collect::<String>()).into_bytes(),
-            Matching::Telephone => fold_case(text).replace(|c: char| c == '-' || c.is_whitespace(), "").into_bytes(),
-            Matching::DistinguishedName => match text.parse::<Dn>() {
-                Ok(dn) => dn.normalized().into_bytes(),
-                Err(_) => value.0.clone(),
-            },
-            Matching::Octets => value.0.clone(),
-        }
+        // A value that is none by its rule counts with every byte.
+        let normalized = match self {
+            Matching::CaseIgnore => Some(fold_blanks(&fold_case(text))),
+            Matching::CaseExact => Some(fold_blanks(&text.nfkc().collect::<String>())),
+            Matching::CaseIgnoreList => {
+                let lines: Vec<String> = text.split('$').map(|line| fold_blanks(&fold_case(line))).collect();
+                Some(lines.join("$"))
+            }
+            Matching::Telephone => Some(fold_case(text).replace(|c: char| c == '-' || c.is_whitespace(), "")),
+            Matching::NumericString => Some(text.replace(' ', "")),
+            Matching::Integer => whole_number(text),
+            Matching::Boolean => Some(text.to_ascii_uppercase()),
+            Matching::GeneralizedTime => GeneralizedTime::parse(text).and_then(|time| time.moment()),
+            Matching::DistinguishedName => text.parse::<Dn>().ok().map(|dn| dn.normalized()),
+            Matching::Octets => None,
+        };
+        normalized.map_or_else(|| value.0.clone(), String::into_bytes)
     }
 
     /// Whether the rule holds the two values equal.
     pub fn equal(self, left: &Value, right: &Value) -> bool {
         left == right || self.normalize(left) == self.normalize(right)
     }
+}
+
+/// A whole number of any length as RFC 4517 §3.3.16 writes it: no plus sign, no zeros before it.
+pub(super) fn whole_number(text: &str) -> Option<String> {
+    let (minus, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+    is_number.then(|| match digits.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        digits => format!("{minus}{digits}"),
+    })
 }
 
 /// Case folding and compatibility composition, in the order of RFC 4518 §2.2 to §2.3.
@@ -185,13 +226,35 @@ mod tests {
         check(Matching::CaseExact, "Sales", "sales", false);
         check(Matching::Telephone, "+1 555-0100", "+15550100", true);
         check(Matching::DistinguishedName, "CN=a , dc=B", "cn=A,DC=b", true);
+        check(Matching::DistinguishedName, "no name", "No name", false);
+        check(Matching::CaseIgnoreList, "1 Main St $ Springfield", "1  main st$SPRINGFIELD", true);
+        check(Matching::CaseIgnoreList, "1 Main St$Springfield", "1 Main St Springfield", false);
+        check(Matching::CaseIgnoreList, "\\5CA\\24", "\\5ca\\24", true);
+        check(Matching::NumericString, "15 079 672", "15079672", true);
+        check(Matching::NumericString, "15079672", "15079673", false);
+        check(Matching::Integer, "007", "7", true);
+        check(Matching::Integer, "-0", "0", true);
+        check(Matching::Integer, "-1", "1", false);
+        check(Matching::Boolean, "true", "TRUE", true);
+        check(Matching::Boolean, "TRUE", "FALSE", false);
+        for same in ["20260131080000.0Z", "20260131080000+0000", "20260131090000+0100", "202601310800Z", "2026013108Z"]
+        {
+            check(Matching::GeneralizedTime, "20260131080000Z", same, true);
+        }
+        for other in ["20260131080000.1Z", "20260131080001Z", "20260131080000+0100", "20260231080000Z", "soon"] {
+            check(Matching::GeneralizedTime, "20260131080000Z", other, false);
+        }
+        check(Matching::GeneralizedTime, "20260230080000Z", "20260302080000Z", false);
         check(Matching::Octets, "a", "A", false);
     }
 
     #[test]
     fn names_ignore_case_and_refuse_what_is_not_a_name() {
         assert_eq!(AttributeName::of("givenName"), AttributeName::of("GIVENNAME"));
-        assert!(AttributeName::parse("userCertificate;binary").is_some());
+        assert_eq!(AttributeName::of("cn;Lang-DE").attribute_type(), "cn");
+        assert_ne!(AttributeName::of("cn;lang-de"), AttributeName::of("cn"));
+        assert!(AttributeName::parse("userCertificate;x-a;BINARY").unwrap().has_option("binary"));
+        assert!(!AttributeName::of("binary;lang-de").has_option("binary"));
         assert!(AttributeName::parse("given name").is_none());
         assert!(AttributeName::parse("").is_none());
         assert!(AttributeName::parse("a)(b=*").is_none());

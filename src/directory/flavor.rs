@@ -3,7 +3,7 @@
 //! Not a feature list of servers: what a server advertises is believed, what it is known to do
 //! without saying so stands here.
 
-use super::attribute::{AttributeName, Value};
+use super::attribute::{AttributeName, Matching, Value};
 use super::entry::Entry;
 
 /// Permissive modify: values already there and values already gone are no error.
@@ -43,9 +43,11 @@ impl AccountLock {
         Value::from(self.locked)
     }
 
-    /// Whether a value means the same to the server, which takes `true` for `TRUE`.
+    /// Whether a value means the same to the server, which takes `true` for `TRUE`, and a time for the same time
+    /// written otherwise.
     pub fn is_locked(&self, value: &Value) -> bool {
-        value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(self.locked))
+        let is_same = |text: &str| text.eq_ignore_ascii_case(self.locked);
+        value.as_str().is_some_and(is_same) || Matching::GeneralizedTime.equal(value, &self.locked())
     }
 }
 

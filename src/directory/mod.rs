@@ -8,6 +8,7 @@ pub mod change;
 pub mod dn;
 pub mod entry;
 pub mod flavor;
+pub mod generalized_time;
 pub mod number;
 pub mod schema;
 pub mod syntax;
@@ -20,6 +21,7 @@ pub use entry::{
     Anchor, Attributes, BeforeDisable, DesiredAttribute, DesiredEntry, Entry, Link, Names, Naming, Ownership, Placement,
 };
 pub use flavor::{AccountLock, Flavor};
+pub use generalized_time::GeneralizedTime;
 pub use number::NumberRange;
 pub use schema::Schema;
 pub use syntax::Syntax;

@@ -78,9 +78,15 @@ impl Schema {
 
     /// The syntax of an attribute, where it is one that values are brought into.
     pub fn syntax(&self, attribute: &AttributeName) -> Option<Syntax> {
-        match self.inherited(attribute, |known| known.syntax.clone()) {
+        let defined = match self.inherited(attribute, |known| known.syntax.clone()) {
             Lookup::Unknown => None,
             Lookup::Known(oid) => oid.as_deref().and_then(Syntax::of),
+        };
+        match defined {
+            Some(syntax) if syntax.is_bytes() => defined,
+            // Whatever the syntax: with this option its values travel as bytes (RFC 4522 §2).
+            _ if attribute.has_option("binary") => Some(Syntax::Binary),
+            _ => defined,
         }
     }
 
@@ -95,7 +101,7 @@ impl Schema {
     }
 
     fn attribute(&self, attribute: &AttributeName) -> Option<&AttributeType> {
-        self.attributes.get(attribute.folded().split(';').next().unwrap_or_default())
+        self.attributes.get(&attribute.attribute_type())
     }
 
     /// Whether the server knows the object class.
@@ -115,8 +121,7 @@ impl Schema {
 
     /// What the attribute's definition says, or that of the nearest superior which says it.
     fn inherited(&self, attribute: &AttributeName, said: impl Fn(&AttributeType) -> Option<String>) -> Lookup {
-        let folded = attribute.folded();
-        let mut name = folded.split(';').next().unwrap_or_default().to_owned();
+        let mut name = attribute.attribute_type();
         // A chain of superiors longer than this is a loop.
         for _ in 0..16 {
             let Some(known) = self.attributes.get(&name) else {
@@ -136,9 +141,9 @@ impl Schema {
         self.any_class(classes, |class| class.must.contains(&attribute.folded()))
     }
 
-    /// Whether an entry of these classes may hold the attribute.
+    /// Whether an entry of these classes may hold the attribute, with whatever options.
     pub fn allows(&self, classes: &[Value], attribute: &AttributeName) -> bool {
-        let name = attribute.folded();
+        let name = attribute.attribute_type();
         self.any_class(classes, |class| class.must.contains(&name) || class.may.contains(&name))
     }
 
@@ -187,8 +192,13 @@ fn matching_named(rule: &str) -> Matching {
         "caseexactmatch" | "caseexactia5match" => Matching::CaseExact,
         "telephonenumbermatch" => Matching::Telephone,
         "distinguishednamematch" => Matching::DistinguishedName,
+        "caseignorelistmatch" => Matching::CaseIgnoreList,
+        "numericstringmatch" => Matching::NumericString,
+        "integermatch" => Matching::Integer,
+        "booleanmatch" => Matching::Boolean,
+        "generalizedtimematch" => Matching::GeneralizedTime,
         rule if rule.starts_with("caseignore") => Matching::CaseIgnore,
-        "objectidentifiermatch" | "booleanmatch" => Matching::CaseIgnore,
+        "objectidentifiermatch" => Matching::CaseIgnore,
         _ => Matching::Octets,
     }
 }
@@ -251,6 +261,9 @@ mod tests {
             "( 1.2.3.4 NAME 'privateMail' SUP mail )",
             "( 2.5.4.31 NAME 'member' SUP distinguishedName )",
             "( 2.5.4.49 NAME 'distinguishedName' EQUALITY distinguishedNameMatch )",
+            "( 2.5.4.36 NAME 'userCertificate' EQUALITY certificateExactMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.8 )",
+            "( 2.5.4.16 NAME 'postalAddress' EQUALITY caseIgnoreListMatch )",
+            "( 1.3.6.1.1.1.1.0 NAME 'uidNumber' EQUALITY integerMatch )",
         ];
         let classes = [
             "( 2.5.6.0 NAME 'top' ABSTRACT MUST objectClass )",
@@ -266,6 +279,9 @@ mod tests {
         assert_eq!(rule("CommonName;lang-en"), Some(Matching::CaseIgnore));
         assert_eq!(rule("member"), Some(Matching::DistinguishedName));
         assert_eq!(rule("telephoneNumber"), Some(Matching::Telephone));
+        assert_eq!(rule("postalAddress"), Some(Matching::CaseIgnoreList));
+        assert_eq!(rule("uidNumber"), Some(Matching::Integer));
+        assert_eq!(rule("userCertificate;binary"), Some(Matching::Octets));
         assert_eq!(rule("fax"), None);
         assert_eq!(rule("unheardOf"), Some(Matching::CaseIgnore));
     }
@@ -275,6 +291,9 @@ mod tests {
         let syntax = |name| schema().syntax(&AttributeName::of(name));
         assert_eq!(syntax("privateMail;lang-en"), Some(Syntax::Ia5String));
         assert_eq!(syntax("cn"), None);
+        assert_eq!(syntax("userCertificate;binary"), Some(Syntax::Certificate));
+        assert_eq!(syntax("mail;binary"), Some(Syntax::Binary));
+        assert_eq!(syntax("unheardOf;Binary"), Some(Syntax::Binary));
         assert_eq!(syntax("unheardOf"), None);
     }
 
@@ -299,6 +318,7 @@ mod tests {
         assert!(schema().demands(&classes, &AttributeName::of("objectClass")));
         assert!(!schema().demands(&classes, &AttributeName::of("ou")));
         assert!(schema().allows(&classes, &AttributeName::of("ou")));
+        assert!(schema().allows(&classes, &AttributeName::of("ou;lang-de")));
         assert!(!schema().allows(&classes, &AttributeName::of("mail")));
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{AttributeRule, Source};
-use crate::directory::{AttributeName, Schema, Value};
+use crate::directory::{AttributeName, Schema, Syntax, Value};
 
 /// Something that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +82,13 @@ pub fn findings(
             findings.push(Finding::error(
                 format!("{section}: none of the object classes allows the attribute {attribute}"),
                 format!("add a class that does to {section}.object_classes, or take it out of the map"),
+            ));
+        }
+        let needs_option = schema.syntax(attribute).is_some_and(Syntax::needs_binary_option);
+        if needs_option && !attribute.has_option("binary") {
+            findings.push(Finding::error(
+                format!("{section}: the directory takes {attribute} as {attribute};binary and no other way"),
+                format!("write {attribute};binary in the map"),
             ));
         }
     }

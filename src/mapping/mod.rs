@@ -8,6 +8,7 @@ pub mod fitness;
 pub mod group;
 pub mod place;
 pub mod rules;
+pub mod syntax;
 pub mod template;
 pub mod user;
 
@@ -15,11 +16,12 @@ pub use disable::Disable;
 pub use fitness::{Finding, Severity};
 pub use place::Place;
 pub use rules::{AttributeRule, GroupRules, MemberRule, MemberValue, OnCollision, Source, UserRules};
+pub use syntax::fit_syntaxes;
 pub use template::Template;
 
 use std::collections::BTreeMap;
 
-use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Ownership, Schema, Value};
+use crate::directory::{AttributeName, DesiredAttribute, Dn, Ownership, Value};
 use crate::scim::{Document, Error, ScimType};
 
 /// The entries of the resources that a document refers to, by SCIM id.
@@ -53,38 +55,6 @@ fn map_attributes(
 /// `objectClass` is shared: an entry that was there before keeps the classes that it has.
 fn object_classes(classes: &[Value]) -> (AttributeName, DesiredAttribute) {
     (AttributeName::of("objectClass"), DesiredAttribute::new(Ownership::Shared, classes.to_vec()))
-}
-
-/// Brings the values into the forms that the server's schema takes: `true` becomes `TRUE`, a date its own syntax.
-///
-/// # Errors
-/// Every value that has no such form, with the SCIM attribute, the LDAP attribute and the syntax.
-pub fn fit_syntaxes(rules: &[AttributeRule], desired: &mut DesiredEntry, schema: &Schema) -> Result<(), Vec<Error>> {
-    let mut problems = Vec::new();
-    let named: Vec<AttributeName> = desired.rdn.parts().iter().map(|(name, _)| name.clone()).collect();
-    for rule in rules {
-        let Some(syntax) = schema.syntax(&rule.ldap) else {
-            continue;
-        };
-        let values = desired.attributes.get_mut(&rule.ldap).map(|desired| &mut desired.values);
-        for value in values.into_iter().flatten() {
-            match syntax.adapt(value) {
-                // What names the entry is the same there and here.
-                Some(adapted) => *value = if named.contains(&rule.ldap) { value.clone() } else { adapted },
-                None => problems.push(Error::new(
-                    ScimType::InvalidValue,
-                    format!(
-                        "{} cannot be kept in the LDAP attribute {}: '{}' is not of its syntax, {}",
-                        rule.source,
-                        rule.ldap,
-                        value.as_str().unwrap_or_default(),
-                        syntax.describe()
-                    ),
-                )),
-            }
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// The value that names the entry.

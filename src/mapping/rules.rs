@@ -7,7 +7,7 @@ use super::template::Template;
 use super::{Disable, Place, References};
 use crate::directory::schema::is_demanded;
 use crate::directory::{AttributeName, Dn, Names, NumberRange, Ownership, Value};
-use crate::scim::schema::Type;
+use crate::scim::schema::{Definition, Type};
 use crate::scim::{AttributePath, Document, Error, Kind, Schema, ScimType};
 
 /// How users become entries.
@@ -169,6 +169,17 @@ impl AttributeRule {
             texts.extend(self.default.clone());
         }
         Ok(texts.into_iter().map(Value::from).collect())
+    }
+
+    /// Whether the source is an attribute that SCIM writes in base64 (RFC 7643 §2.3.6): a custom one by what the map
+    /// says of it.
+    pub(super) fn is_binary(&self) -> bool {
+        let of_users = Schema::standard(Kind::User);
+        let standard = match &self.source {
+            Source::Scim(path) => of_users.leaf(path).and_then(Definition::comparable).map(|known| known.kind),
+            Source::Template(_) | Source::Constant(_) | Source::Allocated(_) => None,
+        };
+        self.scim_type.or(standard) == Some(Type::Binary)
     }
 
     /// The SCIM ids in the document that the rule needs as references.

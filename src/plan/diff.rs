@@ -94,14 +94,17 @@ fn same(schema: &Schema, attribute: &AttributeName, left: &Value, right: &Value)
 
 /// What an attribute needs to be as wanted.
 ///
-/// Owned values are wanted byte for byte, so that a change of case alone arrives: the directory keeps
-/// what it is sent. DNs are the exception, which every server prints in its own way.
+/// Owned texts are wanted byte for byte, so that a change of case alone arrives: the directory keeps
+/// what it is sent. Names of entries, numbers, truth values and times are wanted by their meaning: every
+/// server prints them in its own way.
 fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry, schema: &Schema) -> Vec<Modification> {
     let present = entry.values(name);
     let rule = schema.matching(name);
     let values = distinct(&wanted.values, rule);
     let identical = |left: &Value, right: &Value| match rule {
-        Some(Matching::DistinguishedName) => Matching::DistinguishedName.equal(left, right),
+        Some(
+            rule @ (Matching::DistinguishedName | Matching::Integer | Matching::Boolean | Matching::GeneralizedTime),
+        ) => rule.equal(left, right),
         _ => left == right,
     };
     let holds = |values: &[Value], value: &Value| values.iter().any(|other| identical(other, value));

@@ -2,7 +2,7 @@
 
 use super::error::unmappable;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
-use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Names};
+use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Value};
 use crate::ldap::{self, Depth, Fault, Filter};
 use crate::mapping::{GroupRules, References, UserRules, fit_syntaxes, place, rules, user};
 use crate::plan::{Plan, Reason, diff};
@@ -208,6 +208,8 @@ impl Bridge {
             let found = self.directory.search(base, Depth::Subtree, &filter, &attributes).await;
             matching.extend(found.map_err(|error| missing_base(rules, error.into()))?);
         }
+        let rule = self.directory.profile().await?.schema.matching(&rules.match_attribute);
+        matching.retain(|entry| !is_tagged(entry, &rules.match_attribute, wanted, rule.unwrap_or(Matching::Octets)));
         let Some(entry) = matching.pop() else {
             return Ok(None);
         };
@@ -239,6 +241,14 @@ impl Bridge {
         self.store.remove(&state.id, self.users.reports_to(&state.id).as_ref(), &now()).await?;
         Ok(Settlement::Gone)
     }
+}
+
+/// Whether an entry has the value under options alone, such as a language tag: a search for an attribute finds it by
+/// those too (RFC 4512 §2.5.2.1), and they are not what names are matched by.
+fn is_tagged(entry: &Entry, attribute: &AttributeName, value: &Value, rule: Matching) -> bool {
+    let holds = |name: &AttributeName| entry.values(name).iter().any(|held| rule.equal(held, value));
+    let is_other = |name: &&AttributeName| *name != attribute && name.attribute_type() == attribute.attribute_type();
+    !holds(attribute) && entry.attributes.keys().filter(is_other).any(holds)
 }
 
 fn taken(rules: &UserRules, dn: &Dn) -> Error {

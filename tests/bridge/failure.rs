@@ -180,6 +180,8 @@ fn a_refusal_names_the_scim_attribute_and_leaves_the_settled_state() {
     for (path, value, named) in [
         (work_mail, "åsa@contoso.com", "emails"),
         ("phoneNumbers[type eq \"mobile\"].value", "Straße 5", "phoneNumbers"),
+        // Only the directory can tell.
+        ("phoneNumbers[type eq \"fax\"].value", "Straße 5", "phoneNumbers"),
     ] {
         let operations = json!([
             {"op": "Replace", "path": "title", "value": "Changed"},
@@ -195,9 +197,13 @@ fn a_refusal_names_the_scim_attribute_and_leaves_the_settled_state() {
     assert_eq!(app.read_user(&ada)["title"], "Countess");
     assert_eq!(app.slapd.values(&dn("ada"), "title"), ["Countess"]);
 
-    let refused = person_with("bob", json!({"emails": [{"type": "work", "value": "bøb@contoso.com"}]}));
-    app.post("/Users", &refused).refuses(400, "invalidValue", &["emails"]);
-    assert_eq!(app.lookup_user("bob@contoso.com"), None);
+    for (attribute, refused) in [
+        ("emails", json!({"emails": [{"type": "work", "value": "bøb@contoso.com"}]})),
+        ("phoneNumbers", json!({"phoneNumbers": [{"type": "fax", "value": "gehört niemandem"}]})),
+    ] {
+        app.post("/Users", &person_with("bob", refused)).refuses(400, "invalidValue", &[attribute]);
+        assert_eq!(app.lookup_user("bob@contoso.com"), None);
+    }
     app.user("bob");
 }
 
@@ -373,8 +379,8 @@ fn a_refused_patch_is_logged_as_it_came_without_its_values() {
     )
     .refuses(400, "invalidSyntax", &["Frobnicate"]);
     // What the directory refuses is looked at in the same way.
-    let unwritable = json!([{"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "sécret@x.org"}]);
-    app.patch(&target, &unwritable).expect(400);
+    let fax = "phoneNumbers[type eq \"fax\"].value";
+    app.patch(&target, &json!([{"op": "Replace", "path": fax, "value": "sécret number"}])).expect(400);
     let log = app.log();
     let refused: Vec<&str> = log.lines().filter(|line| line.contains("PATCH refused")).collect();
     assert_eq!(refused.len(), 2, "{log}");

@@ -15,6 +15,11 @@ fn bad_mail() -> Value {
     json!({"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "åsa@contoso.com"})
 }
 
+/// A value that only the directory can tell to be none.
+fn bad_fax() -> Value {
+    json!({"op": "Add", "path": "phoneNumbers[type eq \"fax\"].value", "value": "gehört niemandem"})
+}
+
 fn leaves() -> Value {
     json!({"op": "Replace", "path": "active", "value": "False"})
 }
@@ -48,13 +53,12 @@ fn a_disabling_that_waits_outlives_the_refusal_of_what_joins_it() {
     assert!(app.patch(&user, &json!([leaves()])).status >= 500);
     // What can be told without the directory is refused at once; what it alone can tell joins the disabling and waits.
     app.patch(&user, &json!([bad_mail()])).refuses(400, "invalidValue", &["emails"]);
-    let phone = json!({"op": "Add", "path": "phoneNumbers[type eq \"work\"].value", "value": "gehört niemandem"});
-    assert!(app.patch(&user, &json!([phone])).status >= 500);
+    assert!(app.patch(&user, &json!([bad_fax()])).status >= 500);
     app.slapd.reconfigure("");
     wait_for("the disabling", || (app.read_user(&ada)["active"] == false).then_some(()));
     wait_for("the lock", || is_locked(&app, "ada"));
     assert_eq!(app.slapd.values(&dn("ada"), "mail"), ["ada@contoso.com"]);
-    assert_eq!(app.slapd.values(&dn("ada"), "telephoneNumber"), [""; 0]);
+    assert_eq!(app.slapd.values(&dn("ada"), "facsimileTelephoneNumber"), [""; 0]);
 }
 
 #[test]
@@ -62,15 +66,36 @@ fn a_refused_request_is_refused_as_a_whole_and_leaves_a_lock_by_hand() {
     let app = TestApp::start();
     let ada = app.user("ada");
     let user = format!("/Users/{ada}");
-    app.patch(&user, &json!([leaves(), bad_mail()])).refuses(400, "invalidValue", &["emails"]);
-    assert_eq!(app.read_user(&ada)["active"], true);
-    assert!(!app.is_locked(&dn("ada")));
+    for (bad, named) in [(bad_mail(), "emails"), (bad_fax(), "phoneNumbers")] {
+        app.patch(&user, &json!([leaves(), bad])).refuses(400, "invalidValue", &[named]);
+        assert_eq!(app.read_user(&ada)["active"], true);
+        assert!(!app.is_locked(&dn("ada")));
+    }
     app.slapd.by_hand(&format!(
         "dn: {}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n",
         dn("ada")
     ));
-    app.patch(&user, &json!([leaves(), bad_mail()])).refuses(400, "invalidValue", &["emails"]);
-    assert!(app.is_locked(&dn("ada")), "the administrator's lock was lifted");
+    for (bad, named) in [(bad_mail(), "emails"), (bad_fax(), "phoneNumbers")] {
+        app.patch(&user, &json!([leaves(), bad])).refuses(400, "invalidValue", &[named]);
+        assert!(app.is_locked(&dn("ada")), "the administrator's lock was lifted");
+    }
+}
+
+#[test]
+fn a_lock_by_hand_in_another_writing_is_a_lock() {
+    let app = TestApp::start();
+    let ada = app.user("ada");
+    app.slapd.set_password(&dn("ada"), "her password");
+    assert!(app.slapd.bind(&dn("ada"), "her password"));
+    app.slapd.by_hand(&format!(
+        "dn: {}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 00000101000000Z\n",
+        dn("ada")
+    ));
+    app.disable_user(&ada);
+    assert_eq!(app.slapd.values(&dn("ada"), "pwdAccountLockedTime"), ["00000101000000Z"], "the same moment");
+    assert!(!app.slapd.bind(&dn("ada"), "her password"));
+    app.enable_user(&ada);
+    assert!(app.slapd.bind(&dn("ada"), "her password"));
 }
 
 #[test]

@@ -18,6 +18,7 @@
 mod support;
 
 mod auth;
+mod binary;
 mod bulk;
 mod cli;
 mod concurrency;
@@ -31,6 +32,7 @@ mod example;
 mod failure;
 mod filters;
 mod groups;
+mod languages;
 mod leaver;
 mod list;
 mod member_lists;

@@ -2,8 +2,8 @@
 //! read them and a snapshot can hold them.
 //!
 //! The order is always the same (entries by DN, `objectClass` first, then attributes and values by text), base64 is
-//! decoded, and a value whose first or last character is a space stands in quotes, because those spaces are what some
-//! of the stories are about.
+//! decoded where it is text, and a value whose first or last character is a space stands in quotes, because those
+//! spaces are what some of the stories are about.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -92,7 +92,8 @@ fn parse_line(line: &str) -> Option<(String, String)> {
     let value = match rest.strip_prefix(':') {
         Some(encoded) => {
             let bytes = STANDARD.decode(encoded.trim()).expect("ldapsearch writes base64");
-            String::from_utf8(bytes).unwrap_or_else(|error| format!("<{} bytes>", error.as_bytes().len()))
+            // Bytes that are no text stay as they were printed.
+            String::from_utf8(bytes).unwrap_or_else(|_| encoded.trim().to_owned())
         }
         None => rest.strip_prefix(' ').unwrap_or(rest).to_owned(),
     };

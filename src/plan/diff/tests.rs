@@ -21,6 +21,11 @@ fn schema() -> Schema {
         "( 2 NAME 'telephoneNumber' EQUALITY telephoneNumberMatch )",
         "( 3 NAME 'fax' )",
         "( 4 NAME 'manager' EQUALITY distinguishedNameMatch )",
+        "( 5 NAME 'floor' EQUALITY integerMatch )",
+        "( 6 NAME 'remote' EQUALITY booleanMatch )",
+        "( 7 NAME 'hired' EQUALITY generalizedTimeMatch )",
+        "( 8 NAME 'postalAddress' EQUALITY caseIgnoreListMatch )",
+        "( 9 NAME 'x121Address' EQUALITY numericStringMatch )",
     ];
     Schema::parse(&attributes.map(Value::from), &[])
 }
@@ -130,6 +135,54 @@ fn a_dn_that_the_server_prints_its_own_way_is_no_difference() {
 }
 
 #[test]
+fn a_number_or_a_time_in_another_writing_is_no_difference() {
+    let wanted = |floor, remote, hired| {
+        let attributes: [(&str, Ownership, &[&str]); 3] = [
+            ("floor", Ownership::Owned, &[floor]),
+            ("remote", Ownership::Owned, &[remote]),
+            ("hired", Ownership::Owned, &[hired]),
+        ];
+        desired("ada", &attributes)
+    };
+    let entry = observed(
+        "uid=ada,ou=people",
+        &[("floor", &["07"]), ("remote", &["true"]), ("hired", &["20260131080000.0Z", "20250101000000Z"])],
+    );
+    check(&wanted("7", "TRUE", "20260131090000+0100"), &entry, &["Delete hired [\"20250101000000Z\"]"]);
+    check(
+        &wanted("8", "TRUE", "20250101000000.0Z"),
+        &entry,
+        &["Delete floor [\"07\"]", "Add floor [\"8\"]", "Delete hired [\"20260131080000.0Z\"]"],
+    );
+}
+
+#[test]
+fn a_text_in_another_writing_arrives_whatever_its_rule() {
+    let wanted = desired(
+        "ada",
+        &[("postalAddress", Ownership::Owned, &["1 Main St$X"]), ("x121Address", Ownership::Owned, &["15 07"])],
+    );
+    let entry = observed("uid=ada,ou=people", &[("postalAddress", &["1 main st$X"]), ("x121Address", &["1507"])]);
+    check(
+        &wanted,
+        &entry,
+        &[
+            "Delete postalAddress [\"1 main st$X\"]",
+            "Add postalAddress [\"1 Main St$X\"]",
+            "Delete x121Address [\"1507\"]",
+            "Add x121Address [\"15 07\"]",
+        ],
+    );
+}
+
+#[test]
+fn an_attribute_with_another_option_is_another_attribute() {
+    let wanted = desired("ada", &[("fax", Ownership::Owned, &[]), ("cn;lang-de", Ownership::Owned, &["Ada"])]);
+    let entry = observed("uid=ada,ou=people", &[("fax", &["1"]), ("fax;lang-fr", &["2"]), ("cn", &["Ada"])]);
+    check(&wanted, &entry, &["Add cn;lang-de [\"Ada\"]", "Replace fax []"]);
+}
+
+#[test]
 fn shared_values_are_added_and_others_stay() {
     let mut wanted = desired("ada", &[("objectClass", Ownership::Shared, &["inetOrgPerson"])]);
     let entry = observed("uid=ada,ou=people", &[("objectClass", &["inetorgperson", "posixAccount"])]);
@@ -193,12 +246,13 @@ fn a_value_that_names_the_entry_stays() {
 }
 
 fn any_values() -> impl Strategy<Value = Vec<Value>> {
-    prop::collection::btree_set("[aAbB12]{1,2}", 0..4).prop_map(|texts| texts.into_iter().map(Value::from).collect())
+    prop::collection::btree_set("[aAbB012]{1,2}", 0..4).prop_map(|texts| texts.into_iter().map(Value::from).collect())
 }
 
 fn any_desired() -> impl Strategy<Value = DesiredEntry> {
     let ownership = prop::sample::select(vec![Ownership::Owned, Ownership::Shared, Ownership::Initial]);
-    let attribute = (prop::sample::select(vec!["mail", "title", "fax", "telephoneNumber"]), ownership, any_values());
+    let attribute =
+        (prop::sample::select(vec!["mail", "title", "fax", "telephoneNumber", "floor"]), ownership, any_values());
     let place = (prop::sample::select(vec![Placement::Owned, Placement::Initial]), "ou=[ab]");
     ("[abAB]{1,2}", prop::collection::vec(attribute, 0..4), place).prop_map(|(rdn, attributes, (placement, parent))| {
         let mut entry = desired(&rdn, &[("uid", Ownership::Owned, &[&rdn])]);
@@ -214,7 +268,8 @@ fn any_desired() -> impl Strategy<Value = DesiredEntry> {
 }
 
 fn any_observed() -> impl Strategy<Value = Entry> {
-    let attribute = (prop::sample::select(vec!["mail", "title", "fax", "telephoneNumber", "note"]), any_values());
+    let attribute =
+        (prop::sample::select(vec!["mail", "title", "fax", "telephoneNumber", "floor", "note"]), any_values());
     ("[abAB]{1,2}", prop::collection::vec(attribute, 0..5)).prop_map(|(rdn, attributes)| {
         let mut entry = observed("uid=x,ou=people", &[]);
         entry.dn = entry.dn.parent().unwrap().child(Rdn::new(name("uid"), Value::from(rdn.as_str())));
