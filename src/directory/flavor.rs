@@ -10,6 +10,15 @@ use super::entry::Entry;
 pub const PERMISSIVE_MODIFY: &str = "1.2.840.113556.1.4.1413";
 /// Post-read (RFC 4527 §3.2).
 pub const POST_READ: &str = "1.3.6.1.1.13.2";
+/// Results in pages (RFC 2696).
+pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+/// Transactions (RFC 5805 §4), an extended operation.
+pub const TRANSACTIONS: &str = "1.3.6.1.1.21.1";
+/// The password policy (draft-behera-ldap-password-policy §6). OpenLDAP advertises it when the overlay's module is
+/// loaded, wherever it is on.
+pub const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
+/// OpenLDAP's No-Op: a change is judged and not made. OpenLDAP honours it without advertising it.
+pub const NO_OPERATION: &str = "1.3.6.1.4.1.4203.666.5.2";
 
 /// The root DSE attributes that tell the flavor, and where the schema and the entries are.
 pub const ROOT_DSE_ATTRIBUTES: [&str; 4] = ["objectClass", "supportedControl", "subschemaSubentry", "namingContexts"];

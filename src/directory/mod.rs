@@ -4,6 +4,7 @@
 //! and an attribute name an [`AttributeName`] from the edge on; nobody joins or splits strings.
 
 pub mod attribute;
+pub mod backend;
 pub mod change;
 pub mod dn;
 pub mod entry;
@@ -15,6 +16,7 @@ pub mod syntax;
 pub mod twins;
 
 pub use attribute::{AttributeName, Matching, Value};
+pub use backend::Backend;
 pub use change::{Action, Change, Modification, Tolerance};
 pub use dn::{Dn, Rdn};
 pub use entry::{

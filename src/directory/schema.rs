@@ -18,6 +18,7 @@ pub struct Schema {
 
 #[derive(Clone, Debug, Default)]
 struct AttributeType {
+    names: Vec<String>,
     superior: Option<String>,
     equality: Option<String>,
     syntax: Option<String>,
@@ -45,13 +46,14 @@ impl Schema {
         let mut schema = Schema::default();
         for definition in attribute_types.iter().filter_map(Value::as_str).map(Definition::parse) {
             let attribute = AttributeType {
+                names: definition.names(),
                 superior: definition.words("SUP").into_iter().next(),
                 equality: definition.words("EQUALITY").into_iter().next(),
                 syntax: definition.words("SYNTAX").into_iter().next(),
                 single_valued: definition.0.iter().any(|token| token == "SINGLE-VALUE"),
             };
-            for name in definition.names() {
-                schema.attributes.insert(name, attribute.clone());
+            for name in &attribute.names {
+                schema.attributes.insert(name.clone(), attribute.clone());
             }
         }
         for definition in object_classes.iter().filter_map(Value::as_str).map(Definition::parse) {
@@ -98,6 +100,19 @@ impl Schema {
     /// Whether an entry has one value of the attribute at most.
     pub fn is_single_valued(&self, attribute: &AttributeName) -> bool {
         self.attribute(attribute).is_some_and(|known| known.single_valued)
+    }
+
+    /// All names of an attribute and of its superiors, in lower case.
+    pub fn lineage(&self, attribute: &AttributeName) -> BTreeSet<String> {
+        let mut lineage = BTreeSet::from([attribute.folded()]);
+        let mut next = self.attribute(attribute);
+        while let Some(known) = next {
+            lineage.extend(known.names.iter().cloned());
+            // A chain of superiors that comes back to itself ends there.
+            let superior = known.superior.as_ref().filter(|superior| !lineage.contains(*superior));
+            next = superior.and_then(|superior| self.attributes.get(superior));
+        }
+        lineage
     }
 
     fn attribute(&self, attribute: &AttributeName) -> Option<&AttributeType> {
@@ -295,6 +310,15 @@ mod tests {
         assert_eq!(syntax("mail;binary"), Some(Syntax::Binary));
         assert_eq!(syntax("unheardOf;Binary"), Some(Syntax::Binary));
         assert_eq!(syntax("unheardOf"), None);
+    }
+
+    #[test]
+    fn an_attribute_is_known_by_all_its_names_and_those_of_its_superiors() {
+        let lineage = |name| schema().lineage(&AttributeName::of(name)).into_iter().collect::<Vec<_>>();
+        assert_eq!(lineage("CommonName"), ["2.5.4.3", "2.5.4.41", "cn", "commonname", "name"]);
+        assert_eq!(lineage("unheardOf"), ["unheardof"]);
+        let turning = ["( 1.2.3 NAME 'a' SUP b )", "( 1.2.4 NAME 'b' SUP a )"].map(Value::from);
+        assert_eq!(Schema::parse(&turning, &[]).lineage(&AttributeName::of("a")).len(), 4);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use ldap3::{LdapError, LdapResult};
 
+use super::tls::{self, TlsFault};
 use crate::directory::dn::DnError;
 use crate::directory::{AttributeName, Dn};
 
@@ -64,6 +65,14 @@ pub enum Error {
         /// What the server says.
         text: String,
     },
+    /// The server made a change that it was only asked about.
+    #[error("the directory did what it was only asked about: {attempt} {dn}")]
+    CarriedOut {
+        /// The operation.
+        attempt: &'static str,
+        /// Its entry.
+        dn: Dn,
+    },
     /// The server does not say what it is.
     #[error("the directory does not show its root DSE and subschema to the bridge's identity")]
     NoRootDse,
@@ -109,7 +118,11 @@ impl Error {
                 Fault::Passing
             }
             Error::Answer { code, .. } => fault_of_code(*code),
-            Error::Tls { .. } | Error::NoRootDse | Error::NoAnchor { .. } | Error::UnreadableDn(_) => Fault::Forbidden,
+            Error::Tls { .. }
+            | Error::CarriedOut { .. }
+            | Error::NoRootDse
+            | Error::NoAnchor { .. }
+            | Error::UnreadableDn(_) => Fault::Forbidden,
         }
     }
 
@@ -141,6 +154,29 @@ impl Error {
     /// Whether a value to be added is there, or one to be deleted is not.
     pub fn is_already_so(&self) -> bool {
         matches!(self.code(), Some(16 | 20))
+    }
+
+    /// Whether the bridge's identity lacks a right.
+    pub fn is_insufficient_access(&self) -> bool {
+        matches!(self.code(), Some(8 | 50))
+    }
+
+    /// Whether the server refuses to write at all: it is a replica, or was told to be read-only.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.code(), Some(10 | 53))
+    }
+
+    /// Whether the server does not know a control that it was to heed.
+    pub fn is_unknown_control(&self) -> bool {
+        self.code() == Some(12)
+    }
+
+    /// What is wrong with TLS, when no connection could be made for that.
+    pub fn tls_fault(&self) -> Option<TlsFault> {
+        match self {
+            Error::Connect { url, source } => tls::fault(url, source),
+            _ => None,
+        }
     }
 
     /// What the server says beside the result code; for people alone.

@@ -1,18 +1,21 @@
 //! The directory, read and changed. The only place that knows the `ldap3` crate.
 //!
 //! Not a decision maker: it carries out what it is told and says what the server answered. Invariants:
-//! the directory changes through [`Directory::apply`] alone, every LDAP operation ends within the timeout
+//! the directory changes through [`Directory::apply`] alone ([`Directory::would_apply`] only asks), every LDAP operation
+//! ends within the timeout
 //! (connecting and binding are operations of their own), and a search that was cut short is an error, never a
 //! shorter list.
 
 mod error;
 mod filter;
 mod pool;
+mod rehearsal;
 mod tls;
 
 pub use error::{Error, Fault};
 pub use filter::Filter;
 pub use pool::Settings;
+pub use tls::TlsFault;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -33,6 +36,9 @@ pub const LOG_DIRECTIVE: &str = "ldap3=error";
 const ATTEMPTS: usize = 4;
 /// How many values the server is asked about at a time.
 const QUESTIONS_AT_ONCE: usize = 64;
+
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
+const ADMIN_LIMIT_EXCEEDED: u32 = 11;
 
 /// What the server is and which schema it has, read once.
 #[derive(Clone, Debug)]
@@ -144,12 +150,39 @@ impl Directory {
     /// # Errors
     /// The server's answer, [`Fault::Truncated`] when it shows none although there are some; or it is away.
     pub async fn search_some(&self, base: &Dn, filter: &Filter) -> Result<Vec<Entry>, Error> {
-        const SIZE_LIMIT_EXCEEDED: u32 = 4;
         let (entries, result) = self.ask(base, Depth::Subtree, filter, &[]).await?;
         if result.rc != SIZE_LIMIT_EXCEEDED || entries.is_empty() {
             succeed("search", base, result)?;
         }
         Ok(entries)
+    }
+
+    /// After how many entries the server cuts a search of everything off, if it does so before `enough` are seen. What
+    /// comes after those is not asked for.
+    ///
+    /// # Errors
+    /// The server's answer, or it is away.
+    pub async fn cut_off_after(&self, base: &Dn, enough: usize) -> Result<Option<usize>, Error> {
+        let mut handle = self.pool.handle().await?;
+        let name = base.to_string();
+        // No limit of ours: a server may allow more to who asks for it, and the other searches do not.
+        let stream = handle.ldap().streaming_search(&name, Scope::Subtree, "(objectClass=*)", vec!["1.1"]).await;
+        let mut stream = handle.check("search", base, stream)?;
+        let mut seen = 0;
+        while seen < enough {
+            if handle.check("search", base, stream.next().await)?.is_none() {
+                let result = stream.finish().await;
+                return match result.rc {
+                    SIZE_LIMIT_EXCEEDED | ADMIN_LIMIT_EXCEEDED => Ok(Some(seen)),
+                    _ => succeed("search", base, result).map(|()| None),
+                };
+            }
+            seen += 1;
+        }
+        let ldap = stream.ldap_handle();
+        let search = ldap.last_id();
+        let abandoned = ldap.abandon(search).await;
+        handle.check("abandon", base, abandoned).map(|()| None)
     }
 
     async fn ask(
@@ -218,8 +251,7 @@ impl Directory {
 
     async fn add(&self, dn: &Dn, attributes: &Attributes) -> Result<Anchor, Error> {
         let flavor = self.profile().await?.flavor;
-        let values: Vec<(Vec<u8>, HashSet<Vec<u8>>)> =
-            attributes.iter().map(|(name, values)| (name.as_str().as_bytes().to_vec(), bytes(values))).collect();
+        let values = as_values(attributes);
         let mut handle = self.pool.handle().await?;
         let ldap = handle.ldap();
         if flavor.post_read {
@@ -311,6 +343,10 @@ impl From<PermissiveModify> for RawControl {
     fn from(_: PermissiveModify) -> RawControl {
         RawControl { ctype: PERMISSIVE_MODIFY.to_owned(), crit: false, val: None }
     }
+}
+
+fn as_values(attributes: &Attributes) -> Vec<(Vec<u8>, HashSet<Vec<u8>>)> {
+    attributes.iter().map(|(name, values)| (name.as_str().as_bytes().to_vec(), bytes(values))).collect()
 }
 
 fn bytes(values: &[Value]) -> HashSet<Vec<u8>> {

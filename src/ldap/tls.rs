@@ -1,10 +1,12 @@
-//! TLS towards the directory: which certificates are trusted.
+//! TLS towards the directory: which certificates are trusted, and why a connection could not be made.
 
+use std::io;
 use std::sync::Arc;
 
+use ldap3::LdapError;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use super::Error;
 
@@ -40,4 +42,69 @@ pub(super) fn verifying(extra_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, E
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// Why TLS with a server could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    /// Nobody who is trusted stands behind the certificate.
+    Untrusted,
+    /// The certificate's time is over.
+    Expired,
+    /// The certificate's time has not begun.
+    NotYetValid,
+    /// The certificate is for other names, which are these where they are known.
+    OtherName(Vec<String>),
+    /// The certificate cannot be used; why.
+    Unusable(String),
+    /// The server ends the connection when it is spoken to in TLS.
+    NotSpoken,
+    /// The server refuses StartTLS; its words.
+    NotOffered(String),
+    /// Something else; what.
+    Other(String),
+}
+
+/// What of a failure to connect is about TLS.
+pub(super) fn fault(url: &str, error: &LdapError) -> Option<TlsFault> {
+    match error {
+        LdapError::Rustls { source } => Some(fault_of_handshake(source)),
+        LdapError::Io { source } => match source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(error) => Some(fault_of_handshake(error)),
+            None => (url.starts_with("ldaps:") && is_hanging_up(source.kind())).then_some(TlsFault::NotSpoken),
+        },
+        LdapError::DNSName { source } => Some(TlsFault::Other(source.to_string())),
+        // While connecting, the only operation that has a result is StartTLS.
+        LdapError::LdapResult { result } => Some(TlsFault::NotOffered(result.text.clone())),
+        _ => None,
+    }
+}
+
+fn is_hanging_up(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+fn fault_of_handshake(error: &rustls::Error) -> TlsFault {
+    let certificate = match error {
+        rustls::Error::InvalidCertificate(certificate) => certificate,
+        rustls::Error::InvalidMessage(_) => return TlsFault::NotSpoken,
+        other => return TlsFault::Other(other.to_string()),
+    };
+    match certificate {
+        CertificateError::UnknownIssuer => TlsFault::Untrusted,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::NotYetValid,
+        CertificateError::NotValidForName => TlsFault::OtherName(Vec::new()),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            TlsFault::OtherName(presented.iter().map(|name| plain(name)).collect())
+        }
+        other => TlsFault::Unusable(other.to_string()),
+    }
+}
+
+/// rustls tells names as `DnsName("ldap.example.org")`.
+fn plain(name: &str) -> String {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.map_or(name, |inner| inner.trim_matches('"')).to_owned()
 }

@@ -25,6 +25,8 @@ pub enum Severity {
     Error,
     /// It can be so; it is seldom meant.
     Warning,
+    /// It is good to know, or could not be seen.
+    Note,
 }
 
 impl Finding {
@@ -37,6 +39,11 @@ impl Finding {
     pub fn warning(detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding { severity: Severity::Warning, detail: detail.into(), remedy: remedy.into() }
     }
+
+    /// Something that is good to know.
+    pub fn note(detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Note, detail: detail.into(), remedy: remedy.into() }
+    }
 }
 
 impl fmt::Display for Severity {
@@ -44,6 +51,7 @@ impl fmt::Display for Severity {
         f.write_str(match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         })
     }
 }

@@ -20,6 +20,7 @@ mod support;
 mod auth;
 mod binary;
 mod bulk;
+mod check;
 mod cli;
 mod concurrency;
 mod crash;

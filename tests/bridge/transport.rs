@@ -1,50 +1,12 @@
 //! How the directory is reached: in clear, over TLS, by a socket, and by the next server when one is away.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use tempfile::TempDir;
+use std::path::Path;
 
 use crate::support::app::{TestApp, dn};
+use crate::support::certificates::Certificates;
 use crate::support::entra::person;
 use crate::support::slapd::{Flavor, Slapd};
 use crate::support::workplace::Settings;
-
-/// A certificate authority of the test's own, and a certificate for 127.0.0.1 from it.
-struct Certificates {
-    folder: TempDir,
-}
-
-impl Certificates {
-    fn new() -> Self {
-        let folder = TempDir::with_prefix("scimbridge-tls-").unwrap();
-        let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority_key = KeyPair::generate().unwrap();
-        let root = authority.self_signed(&authority_key).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let names = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let certificate = names.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
-        for (name, pem) in [("ca.pem", root.pem()), ("server.pem", certificate.pem()), ("key.pem", key.serialize_pem())]
-        {
-            fs::write(folder.path().join(name), pem).unwrap();
-        }
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// What slapd needs to offer TLS.
-    fn lines(&self) -> String {
-        let line = |keyword: &str, name: &str| format!("{keyword} {}\n", self.path(name).display());
-        line("TLSCACertificateFile", "ca.pem")
-            + &line("TLSCertificateFile", "server.pem")
-            + &line("TLSCertificateKeyFile", "key.pem")
-    }
-}
 
 fn reached_by(url: &str, trusted: Option<&Path>, more: &[(&str, &str)]) -> Settings {
     let mut settings =

@@ -5,6 +5,7 @@
 //! something happen: it waits for a condition, with a deadline.
 
 pub(crate) mod app;
+pub(crate) mod certificates;
 pub(crate) mod entra;
 pub(crate) mod fixture;
 pub(crate) mod http;

@@ -25,6 +25,8 @@ pub(crate) const ADMIN_PASSWORD: &str = "Adm1n-of-the-test-directory";
 
 /// Where a test's own lines of the configuration are; see [`Slapd::reconfigure`].
 const OWN_LINES: &str = "own-lines.conf";
+/// The same before the database; see [`Slapd::reconfigure_server`].
+const SERVER_LINES: &str = "server-lines.conf";
 
 /// How a test's directory differs from the one that the project ships.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(crate) enum Flavor {
     AsShipped,
     /// No `refint` and no `memberof`: nobody but the bridge repairs what points at a renamed or deleted entry.
     Plain,
+    /// The module of `ppolicy` is loaded, and the overlay is not on: a lock is stored and lets everybody in.
+    WithoutPolicy,
     /// Knows the class `groupOfMembers`, whose `member` is optional, as in RFC 2307bis.
     OptionalMember,
 }
@@ -113,6 +117,13 @@ impl Slapd {
     pub(crate) fn reconfigure(&self, lines: &str) {
         self.stop();
         fs::write(self.folder.path().join(OWN_LINES), lines).expect("a configuration file");
+        self.start_again();
+    }
+
+    /// The same with lines that stand before the database, such as other databases.
+    pub(crate) fn reconfigure_server(&self, lines: &str) {
+        self.stop();
+        fs::write(self.folder.path().join(SERVER_LINES), lines).expect("a configuration file");
         self.start_again();
     }
 
@@ -279,11 +290,8 @@ fn write_configuration(folder: &Path, flavor: Flavor) {
     assert!(text.contains(ADMIN_PASSWORD), "slapd.conf.in has another rootpw than the one that is replaced here");
     match flavor {
         Flavor::AsShipped => {}
-        Flavor::Plain => {
-            let overlays = ["overlay refint", "refint_", "overlay memberof", "memberof-"];
-            let kept = text.lines().filter(|line| !overlays.iter().any(|overlay| line.starts_with(overlay)));
-            text = kept.collect::<Vec<_>>().join("\n");
-        }
+        Flavor::Plain => text = without(&text, &["overlay refint", "refint_", "overlay memberof", "memberof-"]),
+        Flavor::WithoutPolicy => text = without(&text, &["overlay ppolicy", "ppolicy_default"]),
         Flavor::OptionalMember => {
             let schema = folder.join("optional-member.schema");
             fs::write(
@@ -299,9 +307,19 @@ fn write_configuration(folder: &Path, flavor: Flavor) {
     let last = "maxsize  1073741824\n";
     assert!(text.contains(last), "slapd.conf.in has another maxsize than the one that lines are put after here");
     text = text.replace(last, &format!("{last}include \"{}\"\n", folder.join(OWN_LINES).display()));
+    let database = "\ndatabase mdb\n";
+    assert!(text.contains(database), "slapd.conf.in has another database than the one that lines are put before here");
+    let server = format!("\ninclude \"{}\"\n{database}", folder.join(SERVER_LINES).display());
+    text = text.replace(database, &server);
     fs::write(folder.join(OWN_LINES), "").expect("a configuration file");
+    fs::write(folder.join(SERVER_LINES), "").expect("a configuration file");
     fs::create_dir(folder.join("data")).expect("a folder for the data");
     fs::write(folder.join("slapd.conf"), text).expect("slapd.conf");
+}
+
+fn without(text: &str, beginnings: &[&str]) -> String {
+    let kept = text.lines().filter(|line| !beginnings.iter().any(|beginning| line.starts_with(beginning)));
+    kept.collect::<Vec<_>>().join("\n")
 }
 
 /// A port that nobody listens on, below the range that the kernel hands to outgoing connections: from that range a

@@ -1,0 +1,108 @@
+//! What the server can do: the controls that it advertises, and the limits that it holds the bridge to.
+
+use super::{bases, unanswered};
+use crate::config::Settings;
+use crate::directory::flavor::{PAGED_RESULTS, PASSWORD_POLICY, TRANSACTIONS};
+use crate::directory::{AttributeName, Dn, Entry, Value};
+use crate::ldap::{Directory, Error, Profile};
+use crate::mapping::Finding;
+
+/// How many entries are looked at to see whether a search is cut off. The limits that servers come with are below this.
+const ENOUGH: usize = 10_000;
+
+/// What the root DSE tells.
+#[derive(Debug)]
+pub(super) struct Advertised {
+    root_dse: Entry,
+}
+
+impl Default for Advertised {
+    fn default() -> Advertised {
+        Advertised { root_dse: Entry { dn: Dn::default(), attributes: Default::default() } }
+    }
+}
+
+impl Advertised {
+    pub(super) async fn read(directory: &Directory) -> Result<Advertised, Error> {
+        let names = ["supportedControl", "supportedExtension", "configContext", "monitorContext"];
+        let root_dse = directory.read(&Dn::default(), &names.map(AttributeName::of)).await?;
+        Ok(root_dse.map(|root_dse| Advertised { root_dse }).unwrap_or_default())
+    }
+
+    /// Where the server's configuration is.
+    pub(super) fn config(&self) -> Option<Dn> {
+        self.context("configContext")
+    }
+
+    /// Where the server tells of its state.
+    pub(super) fn monitor(&self) -> Option<Dn> {
+        self.context("monitorContext")
+    }
+
+    pub(super) fn has_password_policy(&self) -> bool {
+        self.has("supportedControl", PASSWORD_POLICY)
+    }
+
+    fn context(&self, attribute: &'static str) -> Option<Dn> {
+        self.root_dse.values(&AttributeName::of(attribute)).first().and_then(Value::as_str)?.parse().ok()
+    }
+
+    fn has(&self, attribute: &'static str, wanted: &str) -> bool {
+        self.root_dse.values(&AttributeName::of(attribute)).iter().any(|value| value.as_str() == Some(wanted))
+    }
+
+    /// What follows from what the server cannot do.
+    pub(super) fn findings(&self, profile: &Profile) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if !self.has("supportedControl", PAGED_RESULTS) {
+            findings.push(Finding::warning(
+                "the server does not offer results in pages (RFC 2696): large searches are answered in one piece",
+                "see that no limit of size or time of the server applies to ldap.bind_dn",
+            ));
+        }
+        if !profile.flavor.permissive_modify {
+            findings.push(Finding::note(
+                "the server does not offer the permissive-modify control: a change of members that is partly made \
+                 already takes more requests",
+                "nothing",
+            ));
+        }
+        if !profile.flavor.post_read {
+            findings.push(Finding::note(
+                "the server does not offer the post-read control (RFC 4527): each new entry is read once more",
+                "nothing",
+            ));
+        }
+        if !self.has("supportedExtension", TRANSACTIONS) {
+            findings.push(Finding::note(
+                "the server does not offer transactions (RFC 5805): changes are sent one by one",
+                "nothing",
+            ));
+        }
+        findings
+    }
+}
+
+/// Whether the server cuts off what the bridge searches for.
+pub(super) async fn size_limit(settings: &Settings, directory: &Directory) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (setting, base) in bases(settings) {
+        match directory.cut_off_after(base, ENOUGH).await {
+            Ok(None) => {}
+            Ok(Some(seen)) => findings.push(Finding::error(
+                format!(
+                    "{setting}: a search below {base} is cut off after {seen} entries: ldap.bind_dn is held to a limit"
+                ),
+                format!(
+                    "lift it; on OpenLDAP by a line for the database in slapd.conf (olcLimits in cn=config):\n\
+                     limits dn.exact=\"{}\" size=unlimited time=unlimited",
+                    settings.ldap.bind_dn
+                ),
+            )),
+            // That the base is not there has been told.
+            Err(error) if error.is_no_such_object() || error.is_insufficient_access() => {}
+            Err(error) => findings.push(unanswered(&format!("what is below {base}"), &error)),
+        }
+    }
+    findings
+}
