@@ -93,6 +93,7 @@ mod tests {
     fn fit(rules: &[AttributeRule], text: &str) -> Result<Vec<Value>, Vec<String>> {
         let attribute = rules[0].ldap.clone();
         let mut desired = DesiredEntry {
+            placement: crate::directory::Placement::Initial,
             parent: "ou=people".parse().unwrap(),
             rdn: Rdn::new(AttributeName::of("siteNumber"), Value::from("007")),
             naming: Naming::Part,
