@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Format, open_directory, open_store, print, talk};
 use crate::config::Settings;
 use crate::directory::{AttributeName, Difference, Twins, twins};
-use crate::ldap::{Depth, Filter};
+use crate::ldap::{self, Directory, Filter};
 use crate::mapping::GroupRules;
 
 use crate::scim::{Condition, Kind, resource};
@@ -17,6 +17,8 @@ use crate::store::{Position, Store};
 
 /// How many groups are read from the store at a time.
 const PAGE: u32 = 500;
+/// How many groups the directory is asked for at a time.
+const GROUPS_PER_PAGE: u16 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -56,17 +58,25 @@ enum Place {
 
 async fn in_directory(settings: &Settings, rules: &GroupRules) -> anyhow::Result<Vec<(String, Place)>> {
     let directory = open_directory(settings)?;
-    let classes = rules.object_classes.first().cloned();
-    let of_class = |class| Filter::equal(AttributeName::of("objectClass"), class);
-    let filter = classes.map_or(Filter::Present(rules.rdn.clone()), of_class);
-    let entries = directory.search(&rules.base_dn, Depth::Subtree, &filter, std::slice::from_ref(&rules.rdn)).await;
+    let names = names_in(&directory, rules).await;
     directory.close().await;
-    let entries = entries.with_context(|| format!("cannot read the groups below {}", rules.base_dn))?;
-    let names = entries.iter().flat_map(|entry| {
-        let texts = entry.values(&rules.rdn).iter().filter_map(|value| value.as_str());
-        texts.map(|name| (name.to_owned(), Place::Directory(entry.dn.to_string())))
-    });
-    Ok(names.collect())
+    names.with_context(|| format!("cannot read the groups below {}", rules.base_dn))
+}
+
+async fn names_in(directory: &Directory, rules: &GroupRules) -> Result<Vec<(String, Place)>, ldap::Error> {
+    let class = rules.object_classes.first().cloned();
+    let of_class = |class| Filter::equal(AttributeName::of("objectClass"), class);
+    let filter = class.map_or(Filter::Present(rules.rdn.clone()), of_class);
+    let attributes = std::slice::from_ref(&rules.rdn);
+    let mut pages = directory.search_pages(&rules.base_dn, &filter, attributes, GROUPS_PER_PAGE).await?;
+    let mut names = Vec::new();
+    while let Some(entries) = pages.next().await? {
+        names.extend(entries.iter().flat_map(|entry| {
+            let texts = entry.values(&rules.rdn).iter().filter_map(|value| value.as_str());
+            texts.map(|name| (name.to_owned(), Place::Directory(entry.dn.to_string())))
+        }));
+    }
+    Ok(names)
 }
 
 async fn in_store(settings: &Settings) -> anyhow::Result<Vec<(String, Place)>> {

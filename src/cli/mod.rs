@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 2 not understood.
 
+mod adopt;
 mod check;
 mod groups;
 mod serve;
@@ -48,6 +49,9 @@ struct Global {
 enum Command {
     /// Answer Entra's requests until SIGTERM or SIGINT; what is under way then is finished
     Serve,
+    /// Make resources of the users and groups that the directory has already, before Entra's first write; the directory
+    /// is not changed
+    Adopt(adopt::Arguments),
     /// Make, list and revoke the tokens that clients authenticate with
     #[command(subcommand)]
     Token(token::Command),
@@ -84,6 +88,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Check(arguments) => return in_runtime(check::run(arguments, settings)),
         Command::Serve => in_runtime(serve::run(settings)),
+        Command::Adopt(arguments) => in_runtime(adopt::run(arguments, settings)),
         Command::Groups(command) => in_runtime(groups::run(command, settings)),
         Command::Token(command) => in_runtime(token::run(command, settings)),
     }

@@ -32,7 +32,10 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let store = Arc::new(open_store(&settings).await?);
     let _serving = match store.take() {
         Err(store::Error::Taken { .. }) => {
-            bail!("another `scimbridge serve` uses the store {}; stop it first", settings.store_url)
+            bail!(
+                "another `scimbridge serve`, or `scimbridge adopt`, uses the store {}; stop it first",
+                settings.store_url
+            )
         }
         taken => taken?,
     };

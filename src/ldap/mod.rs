@@ -8,12 +8,14 @@
 
 mod error;
 mod filter;
+mod pages;
 mod pool;
 mod rehearsal;
 mod tls;
 
 pub use error::{Error, Fault};
 pub use filter::Filter;
+pub use pages::Pages;
 pub use pool::Settings;
 pub use tls::TlsFault;
 

@@ -12,9 +12,10 @@ use crate::directory::{
 
 /// The attribute that holds passwords (RFC 4519 §2.41).
 pub const PASSWORD_ATTRIBUTE: &str = "userPassword";
-/// Stands before a hash that is to let nobody in: a scheme that no server knows matches no password, and the hash is
-/// still there for the day when it is to match again.
-const UNUSABLE: &[u8] = b"{DISABLED}";
+/// Stands before a hash that is to let nobody in: crypt(3) has no such salt and matches no password, and the hash is
+/// still there for the day when it is to match again. The scheme is one that servers know: they take a value of an
+/// unknown one for a password in clear, and some would hash it, so that what was there before is lost.
+const UNUSABLE: &[u8] = b"{CRYPT}!disabled!";
 
 /// How an inactive user is kept out. The strategies can be combined.
 #[derive(Clone, Debug, Default)]
@@ -126,15 +127,20 @@ impl Disable {
         Some(remembered)
     }
 
-    /// Whether everything that keeps a user out is in the entry.
+    /// Whether an entry that was made by somebody else is that of a user who must not log in: one of the strategies
+    /// that refuse a bind tells; where there is none of them, all others together.
     pub fn is_barred(&self, lock: AccountLock, entry: &Entry) -> bool {
+        let is_locked = || entry.values(&lock.attribute()).iter().any(|value| lock.is_locked(value));
+        let passwords = entry.values(&AttributeName::of(PASSWORD_ATTRIBUTE));
+        let is_unusable =
+            || !passwords.is_empty() && passwords.iter().all(|value| value.as_bytes().starts_with(UNUSABLE));
+        if self.lock || self.password {
+            return self.lock && is_locked() || self.password && is_unusable();
+        }
         let holds = |attribute: &AttributeName, value: &Value| {
             entry.values(attribute).iter().any(|present| Matching::CaseIgnore.equal(present, value))
         };
-        let passwords = entry.values(&AttributeName::of(PASSWORD_ATTRIBUTE));
         self.is_any()
-            && (!self.lock || entry.values(&lock.attribute()).iter().any(|value| lock.is_locked(value)))
-            && (!self.password || passwords.iter().all(|value| value.as_bytes().starts_with(UNUSABLE)))
             && self.move_to.as_ref().is_none_or(|branch| entry.dn.is_under(branch))
             && self.set.iter().all(|(name, values)| values.iter().all(|value| holds(name, value)))
     }
@@ -183,10 +189,10 @@ mod tests {
     #[test]
     fn hashes_are_marked_once_and_come_back() {
         let name = AttributeName::of(PASSWORD_ATTRIBUTE);
-        let usable = entry("uid=a,ou=p", &[("userPassword", "{SSHA}x"), ("userPassword", "{DISABLED}{SSHA}y")]);
+        let usable = entry("uid=a,ou=p", &[("userPassword", "{SSHA}x"), ("userPassword", "{CRYPT}!disabled!{SSHA}y")]);
         let barring = disable().barring(AccountLock::PASSWORD_POLICY, Some(&usable));
         let password = barring.get(&name).unwrap();
-        assert_eq!(password.values, [Value::from("{DISABLED}{SSHA}x")]);
+        assert_eq!(password.values, [Value::from("{CRYPT}!disabled!{SSHA}x")]);
         assert_eq!(password.unwanted, [Value::from("{SSHA}x")]);
     }
 
@@ -209,12 +215,17 @@ mod tests {
     }
 
     #[test]
-    fn somebody_is_barred_when_all_strategies_hold() {
+    fn somebody_is_barred_who_cannot_log_in() {
         let lock = AccountLock::PASSWORD_POLICY;
-        let all = [("shadowExpire", "1"), ("pwdAccountLockedTime", "000001010000Z")];
-        assert!(disable().is_barred(lock, &entry("uid=a,ou=gone", &all)));
-        assert!(!disable().is_barred(lock, &entry("uid=a,ou=p", &all)));
-        assert!(!disable().is_barred(lock, &entry("uid=a,ou=gone", &all[..1])));
-        assert!(!Disable::default().is_barred(lock, &entry("uid=a,ou=gone", &all)));
+        let locked = [("pwdAccountLockedTime", "000001010000Z")];
+        let unusable = [("userPassword", "{CRYPT}!disabled!{SSHA}x")];
+        let set = [("shadowExpire", "1")];
+        assert!(disable().is_barred(lock, &entry("uid=a,ou=p", &locked)));
+        assert!(disable().is_barred(lock, &entry("uid=a,ou=p", &unusable)));
+        assert!(!disable().is_barred(lock, &entry("uid=a,ou=gone", &set)));
+        let told = Disable { lock: false, password: false, ..disable() };
+        assert!(told.is_barred(lock, &entry("uid=a,ou=gone", &set)));
+        assert!(!told.is_barred(lock, &entry("uid=a,ou=p", &set)));
+        assert!(!Disable::default().is_barred(lock, &entry("uid=a,ou=gone", &locked)));
     }
 }

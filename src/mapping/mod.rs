@@ -6,6 +6,7 @@
 pub mod disable;
 pub mod fitness;
 pub mod group;
+pub mod import;
 pub mod place;
 pub mod rules;
 pub mod syntax;

@@ -14,7 +14,7 @@ use super::path::{AttributePath, Path};
 use super::quirks;
 use super::resource::{self, Document, Kind, ResourceId};
 use super::schema::Schema;
-use change::{change_at, change_extension};
+use change::{change_at, change_extension, element_from_filter};
 
 /// The kind of a PATCH operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,12 @@ pub struct Patched {
     pub members: Vec<MemberChange>,
     /// Whether the client speaks of `active`, be it as it was before.
     pub says_active: bool,
+}
+
+/// The value that a path to one of several describes: `emails[type eq "work"]` is `{"type": "work"}`. `None` when it
+/// describes none, as `emails[type ne "work"]`.
+pub fn described(schema: &Schema, path: &AttributePath) -> Option<Document> {
+    element_from_filter(schema.declared(path.extension.as_deref(), &path.name), path).ok()
 }
 
 impl Patch {

@@ -4,6 +4,7 @@
 //! directory. Invariant: settling looks at what is so and makes it what it should be; it is not told what
 //! happened, so a crash on any line is repaired by settling again.
 
+mod adopt;
 mod background;
 mod crash;
 mod disable;
@@ -16,6 +17,7 @@ mod references;
 mod user;
 mod write;
 
+pub use adopt::{Match, Scope, Sighting, Standing, Survey};
 pub use error::{Error, Verdict};
 
 use std::sync::Arc;

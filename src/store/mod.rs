@@ -157,6 +157,17 @@ pub struct Settled {
     pub now: String,
 }
 
+/// A resource that comes to be because its entry is there already.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is. Nobody shows anything of it yet, so `shown_by` is not looked at.
+    pub settled: Settled,
+    /// The members that its entry lists, of a group.
+    pub members: Vec<ResourceId>,
+}
+
 /// A resource that others may refer to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
@@ -312,6 +323,14 @@ pub trait Store: Send + Sync {
         number: u64,
         for_whom: Option<&ResourceId>,
     ) -> Result<(), Error>;
+
+    /// Records new resources as settled and linked, members included, all of them or none: they refer to each other.
+    /// Each is as its creation would have left it, at version 1. They are asked for one by one, so that they need not all
+    /// be held at a time.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when a name or entry belongs to another user; nothing is recorded then.
+    async fn adopt(&self, adopted: &mut (dyn Iterator<Item = Adopted> + Send)) -> Result<(), Error>;
 
     /// Renews the memberships of a resource whose entry was made anew, in all groups.
     async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error>;

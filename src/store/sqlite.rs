@@ -18,10 +18,10 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
-use parts::{claim, count_up, delete_rows, write_lookups};
-use row::{Row, before_text, document_text, member_state, state_text};
+use parts::{claim, count_up, delete_rows, insert_adopted, insert_members, write_lookups};
+use row::{Row, before_text, document_text, member_state};
 
-use super::{Error, Found, Intent, Known, MemberState, Position, Settled, State, Store, TokenRecord, Wanted};
+use super::{Adopted, Error, Found, Intent, Known, MemberState, Position, Settled, State, Store, TokenRecord, Wanted};
 use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
@@ -62,8 +62,8 @@ impl SqliteStore {
         Ok(SqliteStore { reader, writer })
     }
 
-    /// Takes the store for this process's `serve` alone, until the guard is dropped: two that settle the same
-    /// resources would undo each other's work.
+    /// Takes the store for this process's `serve` or `adopt` alone, until the guard is dropped: two that settle the
+    /// same resources would undo each other's work.
     ///
     /// # Errors
     /// [`Error::Taken`] when another process has it.
@@ -140,7 +140,7 @@ impl SqliteStore {
     }
 }
 
-/// Held by the one `serve` of a store.
+/// Held by the one `serve` or `adopt` of a store.
 #[derive(Debug)]
 pub struct ServeGuard {
     _file: std::fs::File,
@@ -398,14 +398,7 @@ impl Store for SqliteStore {
                 .await
                 .map_err(failure("save an intent"))?;
         }
-        for chunk in wanted.members.chunks(CHUNK) {
-            let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO member (group_id, member_id, state) ");
-            query.push_values(chunk, |mut row, (member, state)| {
-                row.push_bind(wanted.id.as_str()).push_bind(member.as_str()).push_bind(state_text(*state));
-            });
-            query.push(" ON CONFLICT (group_id, member_id) DO UPDATE SET state = excluded.state");
-            query.build().execute(&mut *connection).await.map_err(failure("save members"))?;
-        }
+        insert_members(connection, &wanted.id, &wanted.members).await?;
         commit(write).await
     }
 
@@ -541,6 +534,14 @@ impl Store for SqliteStore {
         for_whom: Option<&ResourceId>,
     ) -> Result<(), Error> {
         number::take(&self.writer, attribute, number, for_whom).await
+    }
+
+    async fn adopt(&self, adopted: &mut (dyn Iterator<Item = Adopted> + Send)) -> Result<(), Error> {
+        let mut write = self.write().await?;
+        for one in adopted {
+            insert_adopted(&mut write, &one).await?;
+        }
+        commit(write).await
     }
 
     async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error> {

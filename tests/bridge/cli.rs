@@ -20,11 +20,11 @@ fn check(settings: Settings) -> Finished {
 #[test]
 fn the_help_teaches() {
     let help = finish(bare(&["--help"])).succeeds();
-    for word in ["serve", "token", "groups", "check", "--config", "--version", "SCIMBRIDGE__", "Entra"] {
+    for word in ["serve", "adopt", "token", "groups", "check", "--config", "--version", "SCIMBRIDGE__", "Entra"] {
         assert!(help.stdout.contains(word), "the help speaks of {word}:\n{}", help.stdout);
     }
     assert_eq!(help.stderr, "", "help that was asked for is data");
-    for command in ["serve", "check", "token", "groups"] {
+    for command in ["serve", "adopt", "check", "token", "groups"] {
         let help = finish(bare(&[command, "--help"])).succeeds();
         assert!(help.stdout.contains("Usage"), "{}", help.stdout);
     }

@@ -17,6 +17,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopt;
 mod auth;
 mod binary;
 mod bulk;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use scimbridge::directory::{Anchor, Link};
 use scimbridge::scim::index::Condition;
 use scimbridge::scim::{AttributePath, Document, Index, Kind, Member, ResourceId, Schema};
-use scimbridge::store::{Error, Intent, Known, MemberState, Position, Settled, Store, TokenRecord, Wanted};
+use scimbridge::store::{Adopted, Error, Intent, Known, MemberState, Position, Settled, Store, TokenRecord, Wanted};
 use serde_json::json;
 
 /// Runs the suite. `make` gives a new, empty store each time.
@@ -22,6 +22,7 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     a_version_counts_changes(&*make().await).await;
     who_shows_a_managers_name_has_a_new_version_when_it_changes(&*make().await).await;
     members_are_settled_one_by_one(&*make().await).await;
+    what_is_adopted_is_settled_all_or_none(&*make().await).await;
     what_is_pending_is_told(&*make().await).await;
     a_removed_resource_is_nobodys_member(&*make().await).await;
     lookups_follow_a_changed_index(&*make().await).await;
@@ -315,6 +316,47 @@ async fn members_are_settled_one_by_one(store: &dyn Store) {
     assert_eq!(store.unsettled_members(&id("staff")).await.unwrap().len(), 2500);
     let named = many.iter().map(|(name, _)| id(name)).collect();
     assert_eq!(store.member_states(&id("staff"), &named).await.unwrap().len(), 2500);
+}
+
+async fn what_is_adopted_is_settled_all_or_none(store: &dyn Store) {
+    let adopted = |kind, name: &str, attributes: serde_json::Value, members: &[&str]| Adopted {
+        kind,
+        settled: settled(kind, name, document(attributes)),
+        members: members.iter().map(|member| id(member)).collect(),
+    };
+    let ada = adopted(Kind::User, "ada", json!({"userName": "ada", "title": "CTO"}), &[]);
+    let staff = adopted(Kind::Group, "staff", json!({"displayName": "staff"}), &["ada", "crew"]);
+    let crew = adopted(Kind::Group, "crew", json!({"displayName": "crew"}), &[]);
+    store.adopt(&mut [ada.clone(), staff, crew].into_iter()).await.unwrap();
+
+    let shown = store.get(Kind::User, &id("ada")).await.unwrap().unwrap();
+    assert_eq!((&shown.document, shown.version), (&ada.settled.document, 1));
+    assert_eq!((shown.created.as_str(), shown.modified.as_str()), (NOW, NOW));
+    let state = store.state(&id("ada")).await.unwrap().unwrap();
+    assert_eq!(
+        (state.intent, state.link, state.answered, state.may_be_disabled),
+        (None, Some(link("ada")), true, false)
+    );
+    assert_eq!(store.claimant("ada").await.unwrap(), Some(id("ada")));
+    assert_eq!(store.linked(&link("ada").anchor).await.unwrap(), [id("ada")]);
+    let by_title = Condition::Equals(index(Kind::User).entry(&path("title"), "cto"));
+    assert_eq!(store.find(Kind::User, &by_title, 0, 10).await.unwrap().total, 1);
+    let members = store.members(&id("staff")).await.unwrap();
+    assert_eq!(members.iter().map(|member| member.id.as_str()).collect::<Vec<_>>(), ["ada", "crew"]);
+    assert_eq!(store.pending().await.unwrap(), []);
+
+    let bob = adopted(Kind::User, "bob", json!({"userName": "bob"}), &[]);
+    let mut same_name = adopted(Kind::User, "eve", json!({"userName": "ADA"}), &[]);
+    same_name.settled.name_claim = Some("ada".to_owned());
+    let mut same_entry = adopted(Kind::User, "eve", json!({"userName": "eve"}), &[]);
+    same_entry.settled.link = link("ada");
+    for other in [same_name, same_entry] {
+        assert!(matches!(store.adopt(&mut [bob.clone(), other].into_iter()).await, Err(Error::Taken { .. })));
+        assert_eq!(store.state(&id("bob")).await.unwrap(), None, "all or none");
+        assert_eq!(store.claimant("bob").await.unwrap(), None);
+    }
+    store.adopt(&mut [].into_iter()).await.unwrap();
+    store.adopt(&mut [bob].into_iter()).await.unwrap();
 }
 
 async fn what_is_pending_is_told(store: &dyn Store) {

@@ -309,7 +309,7 @@ fn overlay(element: &mut Value, part: &Document) {
 
 /// The new value that a path to a value that is not there describes: `emails[type eq "work"]` makes
 /// `{"type": "work"}`. The RFC would answer `noTarget`; Entra then repeats the request for ever.
-fn element_from_filter(definition: Option<&Definition>, path: &AttributePath) -> Result<Document, Error> {
+pub(super) fn element_from_filter(definition: Option<&Definition>, path: &AttributePath) -> Result<Document, Error> {
     fn collect(definition: Option<&Definition>, filter: &ValFilter, element: &mut Document) -> bool {
         match filter {
             ValFilter::Attr(AttrExp::Comparison(part, CompareOp::Eq, value)) => {
