@@ -68,7 +68,7 @@ pub(super) struct Ldap {
     pub(super) connections: usize,
     pub(super) timeout: String,
     pub(super) transactions: String,
-    pub(super) anchor: String,
+    pub(super) anchor: Option<String>,
     #[serde(deserialize_with = "list")]
     pub(super) references: Vec<String>,
 }
@@ -86,7 +86,7 @@ impl Default for Ldap {
             connections: 4,
             timeout: "10s".to_owned(),
             transactions: "auto".to_owned(),
-            anchor: "entryUUID".to_owned(),
+            anchor: None,
             references: ["manager", "owner"].map(str::to_owned).to_vec(),
         }
     }

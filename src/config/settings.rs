@@ -65,8 +65,8 @@ pub struct Ldap {
     pub connections: usize,
     /// How long an operation may take.
     pub timeout: Duration,
-    /// What identifies an entry.
-    pub anchor: AttributeName,
+    /// What identifies an entry; `None`: what such a server has for it.
+    pub anchor: Option<AttributeName>,
     /// What holds DNs that follow when an entry is renamed or deleted, though nobody mapped it.
     pub references: Vec<AttributeName>,
 }
@@ -296,7 +296,7 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
         }
     });
     Ldap {
-        anchor: checker.attribute("ldap.anchor", &ldap.anchor),
+        anchor: ldap.anchor.map(|name| checker.attribute("ldap.anchor", &name)),
         references: ldap.references.iter().map(|name| checker.attribute("ldap.references", name)).collect(),
         urls: ldap.urls,
         start_tls: ldap.start_tls,

@@ -8,6 +8,8 @@ use super::entry::Entry;
 
 /// Permissive modify: values already there and values already gone are no error.
 pub const PERMISSIVE_MODIFY: &str = "1.2.840.113556.1.4.1413";
+/// OpenLDAP names itself by the class of its root DSE alone.
+const OPENLDAP_ROOT_DSE: &str = "OpenLDAProotDSE";
 /// Post-read (RFC 4527 §3.2).
 pub const POST_READ: &str = "1.3.6.1.1.13.2";
 /// Results in pages (RFC 2696).
@@ -20,8 +22,15 @@ pub const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 /// OpenLDAP's No-Op: a change is judged and not made. OpenLDAP honours it without advertising it.
 pub const NO_OPERATION: &str = "1.3.6.1.4.1.4203.666.5.2";
 
+/// What identifies an entry for its whole life (RFC 4530 §2.1).
+pub const ENTRY_UUID: &str = "entryUUID";
+/// The same on 389 Directory Server, where only entries have an `entryUUID` that were made after the plugin for it
+/// was loaded.
+const NS_UNIQUE_ID: &str = "nsUniqueId";
+
 /// The root DSE attributes that tell the flavor, and where the schema and the entries are.
-pub const ROOT_DSE_ATTRIBUTES: [&str; 4] = ["objectClass", "supportedControl", "subschemaSubentry", "namingContexts"];
+pub const ROOT_DSE_ATTRIBUTES: [&str; 6] =
+    ["objectClass", "supportedControl", "subschemaSubentry", "namingContexts", "vendorName", "vendorVersion"];
 
 /// What keeps somebody from logging in: an operational attribute, shown to who asks for it by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +78,7 @@ pub struct Flavor {
     pub post_read: bool,
     /// What locks an account.
     pub lock: AccountLock,
+    anchor: &'static str,
 }
 
 impl Flavor {
@@ -80,13 +90,31 @@ impl Flavor {
         };
         // OpenLDAP honours the permissive-modify control without advertising it (for additions; for
         // deletions in part, which the client makes up for).
-        let openldap = has("objectClass", "OpenLDAProotDSE");
+        let openldap = has("objectClass", OPENLDAP_ROOT_DSE);
+        let ds389 = has("vendorName", "389 Project");
         Flavor {
             permissive_modify: openldap || has("supportedControl", PERMISSIVE_MODIFY),
             post_read: has("supportedControl", POST_READ),
-            lock: AccountLock::PASSWORD_POLICY,
+            lock: if ds389 { AccountLock::ACCOUNT_INACTIVATION } else { AccountLock::PASSWORD_POLICY },
+            anchor: if ds389 { NS_UNIQUE_ID } else { ENTRY_UUID },
         }
     }
+
+    /// The attribute that identifies an entry for its whole life.
+    pub fn anchor(&self) -> AttributeName {
+        AttributeName::of(self.anchor)
+    }
+}
+
+/// How a server names itself in its root DSE (RFC 3045), for people.
+pub fn name_of(root_dse: &Entry) -> String {
+    let first = |attribute| root_dse.values(&AttributeName::of(attribute)).first().and_then(Value::as_str);
+    let openldap = || {
+        let mut classes = root_dse.values(&AttributeName::of("objectClass")).iter().filter_map(Value::as_str);
+        classes.any(|class| class.eq_ignore_ascii_case(OPENLDAP_ROOT_DSE)).then_some("OpenLDAP")
+    };
+    let name = first("vendorVersion").or_else(|| first("vendorName")).or_else(openldap);
+    name.unwrap_or("a server that does not name itself").to_owned()
 }
 
 #[cfg(test)]
@@ -95,18 +123,33 @@ mod tests {
     use crate::directory::Dn;
 
     #[track_caller]
-    fn check(attributes: &[(&'static str, &str)], permissive_modify: bool, post_read: bool) {
+    fn check(attributes: &[(&'static str, &str)], expected: &Flavor, name: &str) {
         let mut entry = Entry { dn: Dn::default(), attributes: Default::default() };
         for (name, value) in attributes {
             entry.attributes.entry(AttributeName::of(name)).or_default().push(Value::from(*value));
         }
-        assert_eq!(Flavor::of(&entry), Flavor { permissive_modify, post_read, lock: AccountLock::PASSWORD_POLICY });
+        assert_eq!(Flavor::of(&entry), *expected);
+        assert_eq!(name_of(&entry), name);
     }
+
+    const UNKNOWN: Flavor =
+        Flavor { permissive_modify: false, post_read: false, lock: AccountLock::PASSWORD_POLICY, anchor: ENTRY_UUID };
 
     #[test]
     fn openldap_is_known_to_be_permissive_and_others_are_believed() {
-        check(&[("objectClass", "OpenLDAProotDSE"), ("supportedControl", POST_READ)], true, true);
-        check(&[("objectClass", "top")], false, false);
-        check(&[("supportedControl", PERMISSIVE_MODIFY)], true, false);
+        let openldap = Flavor { permissive_modify: true, post_read: true, ..UNKNOWN };
+        check(&[("objectClass", "OpenLDAProotDSE"), ("supportedControl", POST_READ)], &openldap, "OpenLDAP");
+        check(&[("objectClass", "top")], &UNKNOWN, "a server that does not name itself");
+        let permissive = Flavor { permissive_modify: true, ..UNKNOWN };
+        check(&[("supportedControl", PERMISSIVE_MODIFY), ("vendorName", "Acme")], &permissive, "Acme");
+    }
+
+    #[test]
+    fn ds389_has_a_lock_and_an_anchor_of_its_own() {
+        let ds389 =
+            Flavor { post_read: true, lock: AccountLock::ACCOUNT_INACTIVATION, anchor: NS_UNIQUE_ID, ..UNKNOWN };
+        let version = "389-Directory/2.3.1 B2025.016.1616";
+        let root_dse = [("vendorName", "389 Project"), ("vendorVersion", version), ("supportedControl", POST_READ)];
+        check(&root_dse, &ds389, version);
     }
 }

@@ -20,13 +20,13 @@ pub use pool::Settings;
 pub use tls::TlsFault;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use ldap3::controls::{ControlType, MakeCritical, PostRead, PostReadResp, RawControl};
 use ldap3::{LdapResult, Mod, ResultEntry, Scope, SearchEntry};
 use tokio::sync::Mutex;
 
-use crate::directory::flavor::{PERMISSIVE_MODIFY, ROOT_DSE_ATTRIBUTES};
+use crate::directory::flavor::{self, ENTRY_UUID, PERMISSIVE_MODIFY, ROOT_DSE_ATTRIBUTES};
 use crate::directory::{
     Action, Anchor, AttributeName, Attributes, Change, Dn, Entry, Flavor, Modification, Schema, Tolerance, Value,
 };
@@ -51,6 +51,8 @@ pub struct Profile {
     pub schema: Schema,
     /// The suffixes of its trees.
     pub suffixes: Vec<Dn>,
+    /// How it names itself, for people.
+    pub server: String,
 }
 
 /// How far below its base a search looks.
@@ -66,23 +68,26 @@ pub enum Depth {
 #[derive(Debug)]
 pub struct Directory {
     pool: Pool,
-    anchor: AttributeName,
+    /// As configured, or the server's own once its profile is known.
+    anchor: OnceLock<AttributeName>,
     profile: Mutex<Option<Arc<Profile>>>,
 }
 
 impl Directory {
     /// A directory that is connected to when it is first needed. `anchor` is the attribute that
-    /// identifies an entry for its whole life.
+    /// identifies an entry for its whole life; `None`: the one that such a server has for it.
     ///
     /// # Errors
     /// [`Error::Tls`] when the certificates to trust cannot be read.
-    pub fn new(settings: Settings, anchor: AttributeName) -> Result<Directory, Error> {
+    pub fn new(settings: Settings, anchor: Option<AttributeName>) -> Result<Directory, Error> {
+        let anchor = anchor.map(OnceLock::from).unwrap_or_default();
         Ok(Directory { pool: Pool::new(settings)?, anchor, profile: Mutex::new(None) })
     }
 
-    /// The attribute that identifies entries.
+    /// The attribute that identifies entries. Where nobody configured it, it is certain from the first answer on.
     pub fn anchor(&self) -> &AttributeName {
-        &self.anchor
+        static BEFORE: LazyLock<AttributeName> = LazyLock::new(|| AttributeName::of(ENTRY_UUID));
+        self.anchor.get().unwrap_or(&BEFORE)
     }
 
     /// What the server is; asked once, when it first answers. All servers of one directory are taken to be alike,
@@ -95,24 +100,26 @@ impl Directory {
         if let Some(profile) = known.as_ref() {
             return Ok(profile.clone());
         }
-        let root = Dn::default();
-        let names = ROOT_DSE_ATTRIBUTES.map(AttributeName::of);
-        let root_dse = self.read(&root, &names).await?.ok_or(Error::NoRootDse)?;
+        let filter = Filter::Present(AttributeName::of("objectClass"));
+        let root_dse = self.look(&Dn::default(), Depth::Base, &filter, &ROOT_DSE_ATTRIBUTES).await?;
+        let root_dse = root_dse.into_iter().next().ok_or(Error::NoRootDse)?;
         let subschema = root_dse.values(&AttributeName::of("subschemaSubentry")).first().and_then(Value::as_str);
         let subschema: Dn = match subschema.map(str::parse) {
             Some(Ok(dn)) => dn,
             _ => return Err(Error::NoRootDse),
         };
-        let kinds = ["attributeTypes", "objectClasses"].map(AttributeName::of);
+        let kinds = ["attributeTypes", "objectClasses"];
         let filter = Filter::equal(AttributeName::of("objectClass"), "subschema");
-        let entries = self.search(&subschema, Depth::Base, &filter, &kinds).await?;
-        let [attributes, classes] = kinds;
+        let entries = self.look(&subschema, Depth::Base, &filter, &kinds).await?;
+        let [attributes, classes] = kinds.map(AttributeName::of);
         let subschema =
             entries.first().filter(|entry| !entry.values(&attributes).is_empty()).ok_or(Error::NoRootDse)?;
         let schema = Schema::parse(subschema.values(&attributes), subschema.values(&classes));
         let suffixes = root_dse.values(&AttributeName::of("namingContexts")).iter();
         let suffixes = suffixes.filter_map(|suffix| suffix.as_str()?.parse().ok()).collect();
-        let profile = Arc::new(Profile { flavor: Flavor::of(&root_dse), schema, suffixes });
+        let flavor = Flavor::of(&root_dse);
+        self.anchor.get_or_init(|| flavor.anchor());
+        let profile = Arc::new(Profile { flavor, schema, suffixes, server: flavor::name_of(&root_dse) });
         *known = Some(profile.clone());
         Ok(profile)
     }
@@ -194,8 +201,28 @@ impl Directory {
         filter: &Filter,
         attributes: &[AttributeName],
     ) -> Result<(Vec<Entry>, LdapResult), Error> {
+        if self.anchor.get().is_none() {
+            self.profile().await?;
+        }
         let mut wanted: Vec<&str> = attributes.iter().map(AttributeName::as_str).collect();
-        wanted.push(self.anchor.as_str());
+        wanted.push(self.anchor().as_str());
+        self.send_search(base, depth, filter, wanted).await
+    }
+
+    /// A search without the anchor, which need not be known for it.
+    async fn look(&self, base: &Dn, depth: Depth, filter: &Filter, wanted: &[&str]) -> Result<Vec<Entry>, Error> {
+        let (entries, result) = self.send_search(base, depth, filter, wanted.to_vec()).await?;
+        succeed("search", base, result)?;
+        Ok(entries)
+    }
+
+    async fn send_search(
+        &self,
+        base: &Dn,
+        depth: Depth,
+        filter: &Filter,
+        wanted: Vec<&str>,
+    ) -> Result<(Vec<Entry>, LdapResult), Error> {
         let scope = match depth {
             Depth::Base => Scope::Base,
             Depth::Subtree => Scope::Subtree,
@@ -258,19 +285,19 @@ impl Directory {
         let ldap = handle.ldap();
         if flavor.post_read {
             // The anchor comes back with the add itself (RFC 4527 §3.2).
-            ldap.with_controls(PostRead::new(vec![self.anchor.as_str()]));
+            ldap.with_controls(PostRead::new(vec![self.anchor().as_str()]));
         }
         let added = ldap.add(&dn.to_string(), values).await;
         let result = handle.check("add", dn, added)?;
-        let anchor = post_read_value(&result, &self.anchor);
+        let anchor = post_read_value(&result, self.anchor());
         succeed("add", dn, result)?;
         match anchor {
             Some(anchor) => Ok(Anchor(anchor)),
             None => {
                 let entry = self.read(dn, &[]).await?;
                 entry
-                    .and_then(|entry| entry.anchor(&self.anchor))
-                    .ok_or_else(|| Error::NoAnchor { dn: dn.clone(), attribute: self.anchor.clone() })
+                    .and_then(|entry| entry.anchor(self.anchor()))
+                    .ok_or_else(|| Error::NoAnchor { dn: dn.clone(), attribute: self.anchor().clone() })
             }
         }
     }

@@ -32,7 +32,8 @@ impl Directory {
         size: u16,
     ) -> Result<Pages, Error> {
         let mut wanted: Vec<String> = attributes.iter().map(|name| name.as_str().to_owned()).collect();
-        wanted.push(self.anchor.as_str().to_owned());
+        self.profile().await?;
+        wanted.push(self.anchor().as_str().to_owned());
         let adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(i32::from(size)))];
         let mut handle = self.pool.handle().await?;

@@ -197,6 +197,16 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_is_one_in_either_case() {
+        let lock = AccountLock::ACCOUNT_INACTIVATION;
+        let locked = entry("uid=a,ou=p", &[("nsAccountLock", "true")]);
+        let barring = disable().barring(lock, Some(&locked));
+        assert_eq!(barring.get(&lock.attribute()).unwrap().values, [Value::from("true")]);
+        let open = entry("uid=a,ou=p", &[("nsAccountLock", "false")]);
+        assert_eq!(disable().barring(lock, Some(&open)).get(&lock.attribute()).unwrap().values, [lock.locked()]);
+    }
+
+    #[test]
     fn what_is_remembered_is_what_stood_before_the_first_time() {
         let usable = entry("uid=a,ou=p", &[("shadowExpire", "20000")]);
         let first = disable().remembered(&usable, None).unwrap();

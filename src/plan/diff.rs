@@ -20,7 +20,7 @@ pub fn diff(desired: &DesiredEntry, observed: Option<&Entry>, schema: &Schema) -
         plan.push(Change::Add { dn: desired.dn(), attributes }, Reason::Missing);
         return plan;
     };
-    let rename = wanted_name(desired, &observed.dn);
+    let rename = wanted_name(desired, observed, schema);
     let mut present = observed.clone();
     if let Some((new_rdn, _)) = &rename {
         rename_to(&mut present, new_rdn.clone(), schema);
@@ -47,8 +47,8 @@ pub fn attribute_changes(
 }
 
 /// The name that an entry is to be given, and the entry that it is moved below, where it is not as desired.
-fn wanted_name(desired: &DesiredEntry, dn: &Dn) -> Option<(Rdn, Option<Dn>)> {
-    let new_rdn = wanted_rdn(desired, dn);
+fn wanted_name(desired: &DesiredEntry, observed: &Entry, schema: &Schema) -> Option<(Rdn, Option<Dn>)> {
+    let (dn, new_rdn) = (&observed.dn, wanted_rdn(desired, observed, schema));
     let elsewhere = desired.placement == Placement::Owned && dn.parent().as_ref() != Some(&desired.parent);
     match (new_rdn, elsewhere) {
         (None, false) => None,
@@ -57,12 +57,16 @@ fn wanted_name(desired: &DesiredEntry, dn: &Dn) -> Option<(Rdn, Option<Dn>)> {
     }
 }
 
-/// The new relative name, if the present one does not carry the desired naming value byte for byte.
-fn wanted_rdn(desired: &DesiredEntry, dn: &Dn) -> Option<Rdn> {
+/// The new relative name, if the entry is not named by the desired value byte for byte.
+///
+/// A server may print names in its own way, and the naming value as it was written: 389 Directory Server folds the
+/// blanks of a DN, and `cn=A B` is then the name of an entry whose `cn` has two of them.
+fn wanted_rdn(desired: &DesiredEntry, observed: &Entry, schema: &Schema) -> Option<Rdn> {
     let (attribute, value) = desired.rdn.parts().first()?;
-    let present = dn.rdn()?;
+    let present = observed.dn.rdn()?;
     let named = present.value(attribute)?;
-    if named == value {
+    let held = || same(schema, attribute, named, value) && observed.values(attribute).contains(value);
+    if named == value || held() {
         return None;
     }
     match desired.naming {

@@ -146,7 +146,10 @@ impl Bridge {
                 }
             }
         }
-        tracing::info!("the directory answers");
+        match self.directory.profile().await {
+            Ok(profile) => tracing::info!(server = profile.server, "the directory answers"),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the directory cannot be used"),
+        }
     }
 
     /// Takes leave of the directory.

@@ -29,6 +29,7 @@ mod cursor;
 mod disable;
 mod discovery;
 mod drift;
+mod ds389;
 mod etag;
 mod example;
 mod failure;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::app::{PLACEHOLDER, TestApp};
 use crate::support::entra::{group, person_with};
 
-const NAMES: [&str; 33] = [
+pub(crate) const NAMES: [&str; 33] = [
     "Smith, John \"JJ\" <x>; #1 + =",
     "a,b",
     "Sales, EMEA",

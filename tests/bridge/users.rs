@@ -166,6 +166,17 @@ fn a_rename_is_followed_where_the_server_does_not_keep_references() {
 }
 
 #[test]
+fn an_entry_is_known_by_the_servers_own_anchor_where_none_is_configured() {
+    let app = TestApp::start_with(Flavor::AsShipped, Settings::default());
+    let ada = app.user("ada");
+    app.slapd.by_hand(&format!("dn: {}\nchangetype: modrdn\nnewrdn: uid=countess\ndeleteoldrdn: 0\n", dn("ada")));
+    app.patch_user(&ada, &json!([{"op": "Add", "path": "title", "value": "Countess"}]));
+    let people = app.slapd.people("title", "Countess");
+    assert_eq!(people.len(), 1, "{}", app.slapd.ldif("ou=people"));
+    assert_eq!(people[0].dn, dn("ada"), "renamed back, not made anew");
+}
+
+#[test]
 fn a_rename_onto_another_user_is_a_conflict_and_changes_nothing() {
     let app = TestApp::start();
     let ada = app.user("ada");

@@ -13,8 +13,9 @@ use std::sync::mpsc;
 
 use serde_json::Value;
 
+use super::administrator::{ADMIN_PASSWORD, SUFFIX, Server as DirectoryServer};
 use super::http::{Answer, exchange};
-use super::slapd::{ADMIN_PASSWORD, Flavor, SUFFIX, Slapd, signal};
+use super::slapd::{Flavor, Slapd, signal};
 use super::workplace::{Settings, Workplace};
 use super::{PATIENCE, entra, story, wait_for};
 
@@ -32,8 +33,9 @@ pub(crate) enum CrashAt {
     Record,
 }
 
-pub(crate) struct TestApp {
-    pub(crate) slapd: Slapd,
+/// The program before an OpenLDAP, or before another server where a story says so.
+pub(crate) struct TestApp<D: DirectoryServer = Slapd> {
+    pub(crate) slapd: D,
     pub(crate) workplace: Workplace,
     pub(crate) token: String,
     server: Mutex<Option<Server>>,
@@ -58,9 +60,11 @@ impl TestApp {
     pub(crate) fn start_with(flavor: Flavor, settings: Settings) -> Self {
         Self::start_before(Slapd::start(flavor), &settings)
     }
+}
 
+impl<D: DirectoryServer> TestApp<D> {
     /// The program in front of a directory that is there already.
-    pub(crate) fn start_before(slapd: Slapd, settings: &Settings) -> Self {
+    pub(crate) fn start_before(slapd: D, settings: &Settings) -> Self {
         let workplace = Workplace::new(settings, &slapd.url());
         let token = workplace.create_token("entra");
         let app = Self { slapd, workplace, token, server: Mutex::new(None), names: Mutex::new(BTreeMap::new()) };
@@ -347,8 +351,9 @@ impl TestApp {
 
     pub(crate) fn is_locked(&self, dn: &str) -> bool {
         // An entry may be renamed between two looks at the directory.
-        let entry = self.slapd.entry_with(dn, &["pwdAccountLockedTime"]);
-        entry.is_some_and(|entry| !entry.values("pwdAccountLockedTime").is_empty())
+        let locks = ["pwdAccountLockedTime", "nsAccountLock"];
+        let entry = self.slapd.entry_with(dn, &locks);
+        entry.is_some_and(|entry| locks.iter().any(|lock| !entry.values(lock).is_empty()))
     }
 
     // What snapshots show.
@@ -374,7 +379,7 @@ impl TestApp {
     }
 }
 
-impl Drop for TestApp {
+impl<D: DirectoryServer> Drop for TestApp<D> {
     fn drop(&mut self) {
         self.kill();
         let log = self.log();

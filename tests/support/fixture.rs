@@ -16,7 +16,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::app::{PLACEHOLDER, TestApp, dn, member_ids};
+use super::administrator::Server;
+use super::app::{TestApp, dn, member_ids};
 use super::entra;
 use super::http::Answer;
 use super::slapd::project;
@@ -69,9 +70,13 @@ pub(crate) enum Kind {
     Group,
 }
 
-/// Plays all fixtures of a folder against one program, and names those that failed.
+/// Plays all fixtures of a folder against one program before an OpenLDAP, and names those that failed.
 pub(crate) fn play_all(kind: Kind, folder: &str) {
-    let app = TestApp::start();
+    play_all_before(&TestApp::start(), kind, folder);
+}
+
+/// The same against a program that runs already.
+pub(crate) fn play_all_before<D: Server>(app: &TestApp<D>, kind: Kind, folder: &str) {
     let people: BTreeMap<&str, String> = PEOPLE.iter().map(|name| (*name, app.user(name))).collect();
     let mut paths: Vec<_> = fs::read_dir(project().join("tests/fixtures/entra").join(folder))
         .expect("the fixtures")
@@ -83,7 +88,7 @@ pub(crate) fn play_all(kind: Kind, folder: &str) {
     for path in paths {
         let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).expect("a fixture");
-        let played = catch_unwind(AssertUnwindSafe(|| play(&app, kind, &stem, &text, &people)));
+        let played = catch_unwind(AssertUnwindSafe(|| play(app, kind, &stem, &text, &people)));
         if played.is_err() {
             eprintln!("^ that was {}\n", path.display());
             failed.push(stem);
@@ -92,7 +97,7 @@ pub(crate) fn play_all(kind: Kind, folder: &str) {
     assert!(failed.is_empty(), "these fixtures of {folder} failed: {failed:#?}");
 }
 
-fn play(app: &TestApp, kind: Kind, stem: &str, text: &str, people: &BTreeMap<&str, String>) {
+fn play<D: Server>(app: &TestApp<D>, kind: Kind, stem: &str, text: &str, people: &BTreeMap<&str, String>) {
     let mut text = text.replace("{name}", stem).replace("{nobody}", NOBODY);
     for (name, id) in people {
         text = text.replace(&format!("{{{name}}}"), id).replace(&format!("{{dn:{name}}}"), &dn(name));
@@ -146,7 +151,7 @@ fn play(app: &TestApp, kind: Kind, stem: &str, text: &str, people: &BTreeMap<&st
     }
 }
 
-fn send(app: &TestApp, step: &Step) -> Answer {
+fn send<D: Server>(app: &TestApp<D>, step: &Step) -> Answer {
     let (method, target) = step.request.split_once(' ').expect("method and target");
     let answer = app.request(method, target, Some(&step.body)).expect(step.status);
     if let Some(scim_type) = &step.scim_type {
@@ -159,7 +164,13 @@ fn send(app: &TestApp, step: &Step) -> Answer {
     answer
 }
 
-fn check_resource(app: &TestApp, fixture: &Fixture, endpoint: &str, seen: &Value, people: &BTreeMap<&str, &str>) {
+fn check_resource<D: Server>(
+    app: &TestApp<D>,
+    fixture: &Fixture,
+    endpoint: &str,
+    seen: &Value,
+    people: &BTreeMap<&str, &str>,
+) {
     if let Err(difference) = includes(seen, &fixture.resource) {
         panic!("{difference}\nthe resource: {seen:#}");
     }
@@ -188,7 +199,7 @@ fn check_resource(app: &TestApp, fixture: &Fixture, endpoint: &str, seen: &Value
         assert_eq!(member_ids(seen), members.iter().cloned().collect(), "members over SCIM");
         let mut expected: Vec<String> = members.iter().map(|id| dn(people[id.as_str()])).collect();
         if expected.is_empty() {
-            expected.push(PLACEHOLDER.to_owned());
+            expected.extend(D::EMPTY_GROUP.iter().map(|dn| (*dn).to_owned()));
         }
         expected.sort();
         assert_eq!(entry.values("member"), expected, "members in the directory");

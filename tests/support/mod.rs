@@ -4,8 +4,10 @@
 //! with the tools that an administrator has (`ldapsearch`, `ldapmodify`, `ldapwhoami`). Nothing here sleeps to let
 //! something happen: it waits for a condition, with a deadline.
 
+pub(crate) mod administrator;
 pub(crate) mod app;
 pub(crate) mod certificates;
+pub(crate) mod ds389;
 pub(crate) mod entra;
 pub(crate) mod fixture;
 pub(crate) mod http;

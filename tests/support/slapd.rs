@@ -1,27 +1,27 @@
 //! A private OpenLDAP per test, made from the same configuration that the project ships in `docker/openldap`.
 //!
-//! It can be stopped, started again on the same port and data, and frozen, and it can be looked at and changed with
-//! the tools that an administrator has. It goes when the value is dropped.
+//! It can be stopped, started again on the same port and data, and frozen, and it can be looked at and changed as its
+//! [`Administrator`]. It goes when the value is dropped.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
-use super::ldif::{self, Entry};
+pub(crate) use super::administrator::{ADMIN_PASSWORD, SUFFIX};
+
+use super::administrator::{Administrator, Server};
+use super::app::PLACEHOLDER;
 use super::wait_for;
 
 const SLAPD: &str = "/usr/sbin/slapd";
 const SLAPADD: &str = "/usr/sbin/slapadd";
-pub(crate) const SUFFIX: &str = "dc=example,dc=org";
 const ADMIN: &str = "cn=admin,dc=example,dc=org";
-/// Not the password of the example: so a log that holds it is easy to find, and the setting is seen to be used.
-pub(crate) const ADMIN_PASSWORD: &str = "Adm1n-of-the-test-directory";
 
 /// Where a test's own lines of the configuration are; see [`Slapd::reconfigure`].
 const OWN_LINES: &str = "own-lines.conf";
@@ -43,7 +43,7 @@ pub(crate) enum Flavor {
 
 pub(crate) struct Slapd {
     folder: TempDir,
-    port: u16,
+    administrator: Administrator,
     tls_port: Mutex<Option<u16>>,
     process: Mutex<Option<Child>>,
 }
@@ -66,16 +66,13 @@ impl Slapd {
             .output()
             .expect("slapadd runs");
         assert!(loaded.status.success(), "slapadd: {}", String::from_utf8_lossy(&loaded.stderr));
-        let mut slapd = Self { folder, port: free_port(), tls_port: Mutex::new(None), process: Mutex::new(None) };
+        let administrator = Administrator::new(ADMIN, free_port());
+        let mut slapd = Self { folder, administrator, tls_port: Mutex::new(None), process: Mutex::new(None) };
         while !slapd.launch() {
             // Somebody took the port in between.
-            slapd.port = free_port();
+            slapd.administrator = Administrator::new(ADMIN, free_port());
         }
         slapd
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("ldap://127.0.0.1:{}", self.port)
     }
 
     /// The same directory by its socket.
@@ -109,7 +106,7 @@ impl Slapd {
 
     /// Starts it again, same port and same data.
     pub(crate) fn start_again(&self) {
-        assert!(self.launch(), "slapd does not start again on port {}", self.port);
+        assert!(self.launch(), "slapd does not start again at {}", self.url());
     }
 
     /// Starts it again with these lines in the part of its configuration that is about the database, in the place of
@@ -136,101 +133,6 @@ impl Slapd {
         signal("-CONT", self.process.lock().unwrap().as_ref().expect("slapd runs"));
     }
 
-    /// What an administrator does by hand: LDIF for `ldapmodify`. A record without a `changetype` is an add.
-    #[track_caller]
-    pub(crate) fn by_hand(&self, ldif: &str) {
-        let mut child = self
-            .tool("ldapmodify")
-            .args(["-a", "-D", ADMIN, "-w", ADMIN_PASSWORD])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("ldapmodify runs");
-        child.stdin.take().expect("a pipe").write_all(ldif.as_bytes()).expect("ldapmodify reads");
-        let output = child.wait_with_output().expect("ldapmodify ends");
-        assert!(output.status.success(), "ldapmodify: {}\n{ldif}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    pub(crate) fn set_password(&self, dn: &str, password: &str) {
-        self.by_hand(&format!("dn: {dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password}\n"));
-    }
-
-    /// Whether a simple bind with this password is let in: the only proof that somebody is locked out.
-    pub(crate) fn bind(&self, dn: &str, password: &str) -> bool {
-        let output = self.tool("ldapwhoami").args(["-D", dn, "-w", password]).output().expect("ldapwhoami runs");
-        match output.status.code() {
-            Some(0) => true,
-            Some(49 | 50 | 53) => false,
-            _ => panic!("a bind as {dn}: {}", String::from_utf8_lossy(&output.stderr)),
-        }
-    }
-
-    /// The entries below `branch` (such as `ou=groups`) and the branch itself, with their user attributes.
-    pub(crate) fn entries(&self, branch: &str) -> Vec<Entry> {
-        self.search(&format!("{branch},{SUFFIX}"), "sub", &["*"])
-    }
-
-    /// The entries below a branch as text; see [`ldif`].
-    pub(crate) fn ldif(&self, branch: &str) -> String {
-        let below: Vec<Entry> = self.entries(branch).into_iter().filter(|entry| entry.rdn() != branch).collect();
-        ldif::render(&below)
-    }
-
-    /// One entry, with the operational attributes that are asked for beside the user attributes.
-    pub(crate) fn entry_with(&self, dn: &str, operational: &[&str]) -> Option<Entry> {
-        let mut attributes = vec!["*"];
-        attributes.extend_from_slice(operational);
-        self.search(dn, "base", &attributes).pop()
-    }
-
-    pub(crate) fn entry(&self, dn: &str) -> Option<Entry> {
-        self.entry_with(dn, &[])
-    }
-
-    /// An attribute of an entry that must be there; operational attributes too.
-    #[track_caller]
-    pub(crate) fn values(&self, dn: &str, attribute: &str) -> Vec<String> {
-        self.entry_with(dn, &[attribute]).unwrap_or_else(|| panic!("{dn} is not in the directory")).values(attribute)
-    }
-
-    /// Who is under `ou=people` with exactly this value, byte for byte.
-    pub(crate) fn people(&self, attribute: &str, value: &str) -> Vec<Entry> {
-        self.exactly("ou=people", attribute, value)
-    }
-
-    /// Which groups are under `ou=groups` with exactly this `cn`, byte for byte.
-    pub(crate) fn groups(&self, name: &str) -> Vec<Entry> {
-        self.exactly("ou=groups", "cn", name)
-    }
-
-    fn exactly(&self, branch: &str, attribute: &str, value: &str) -> Vec<Entry> {
-        let has = |entry: &Entry| entry.values(attribute).iter().any(|known| known == value);
-        self.entries(branch).into_iter().filter(has).collect()
-    }
-
-    fn search(&self, base: &str, scope: &str, attributes: &[&str]) -> Vec<Entry> {
-        let output = self
-            .tool("ldapsearch")
-            .args(["-D", ADMIN, "-w", ADMIN_PASSWORD, "-LLL", "-o", "ldif-wrap=no"])
-            .args(["-b", base, "-s", scope, "(objectClass=*)"])
-            .args(attributes)
-            .output()
-            .expect("ldapsearch runs");
-        match output.status.code() {
-            Some(0) => ldif::parse(&String::from_utf8_lossy(&output.stdout)),
-            // No such object, or a DN that cannot be one.
-            Some(32 | 34) => Vec::new(),
-            _ => panic!("ldapsearch at {base}: {}", String::from_utf8_lossy(&output.stderr)),
-        }
-    }
-
-    fn tool(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        command.args(["-x", "-H", &self.url()]);
-        command
-    }
-
     /// Starts the process and waits until it answers; false when it ended instead, as it does on a taken port.
     fn launch(&self) -> bool {
         let log = File::options().create(true).append(true).open(self.folder.path().join("slapd.log")).expect("a log");
@@ -249,14 +151,24 @@ impl Slapd {
             if child.try_wait().expect("slapd's state").is_some() {
                 return Some(false);
             }
-            let probe: Output =
-                self.tool("ldapsearch").args(["-b", SUFFIX, "-s", "base", "1.1"]).output().expect("ldapsearch runs");
-            probe.status.success().then_some(true)
+            self.answers().then_some(true)
         });
         if !up {
             *process = None;
         }
         up
+    }
+}
+
+impl Server for Slapd {
+    const EMPTY_GROUP: &[&str] = &[PLACEHOLDER];
+}
+
+impl Deref for Slapd {
+    type Target = Administrator;
+
+    fn deref(&self) -> &Administrator {
+        &self.administrator
     }
 }
 
@@ -324,7 +236,7 @@ fn without(text: &str, beginnings: &[&str]) -> String {
 
 /// A port that nobody listens on, below the range that the kernel hands to outgoing connections: from that range a
 /// stranger could sit on the port while slapd is stopped. No two tests of one run get the same.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);

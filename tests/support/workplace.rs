@@ -139,7 +139,7 @@ impl Workplace {
             ("SCIMBRIDGE__SERVER__BASE_URL", "http://bridge.test/scim/v2"),
             ("SCIMBRIDGE__STORE__URL", &store),
             ("SCIMBRIDGE__LDAP__URLS", ldap_url),
-            ("SCIMBRIDGE__LDAP__BIND_PASSWORD", super::slapd::ADMIN_PASSWORD),
+            ("SCIMBRIDGE__LDAP__BIND_PASSWORD", super::administrator::ADMIN_PASSWORD),
             ("SCIMBRIDGE__LDAP__TIMEOUT", "5s"),
         ]
         .into_iter()

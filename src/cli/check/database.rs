@@ -17,7 +17,7 @@ pub(super) async fn findings(
 ) -> Vec<Finding> {
     let (mut findings, mut without_indexes, mut without_overlays) = (Vec::new(), Vec::new(), Vec::new());
     for (_, base) in bases(settings) {
-        let searched = searched(settings, base);
+        let searched = searched(settings, base, directory.anchor());
         let seen = in_config(directory, server, base).await;
         match seen.as_ref().and_then(|backend| Some((backend, backend.indexed.as_ref()?))) {
             Some((backend, indexed)) => findings.extend(
@@ -68,11 +68,11 @@ async fn in_monitor(directory: &Directory, server: &Advertised, base: &Dn) -> Op
 }
 
 /// What the bridge searches by below a base, and what it finds so.
-fn searched(settings: &Settings, base: &Dn) -> Vec<(AttributeName, &'static str)> {
+fn searched(settings: &Settings, base: &Dn, anchor: &AttributeName) -> Vec<(AttributeName, &'static str)> {
     let users = &settings.users;
     let mut searched = vec![
         (AttributeName::of("objectClass"), "entries of a kind are found"),
-        (settings.ldap.anchor.clone(), "entries that were renamed are found again"),
+        (anchor.clone(), "entries that were renamed are found again"),
     ];
     if *base == users.base_dn {
         searched.push((users.match_attribute.clone(), "users are found"));

@@ -208,6 +208,17 @@ fn values_without_an_equality_rule_are_replaced_as_one() {
 }
 
 #[test]
+fn a_name_that_the_server_prints_its_own_way_is_no_difference() {
+    let wanted = desired("ada  b", &[("uid", Ownership::Owned, &["ada  b"])]);
+    check(&wanted, &observed("uid=ada b,ou=people", &[("uid", &["ada  b"])]), &[]);
+    check(
+        &wanted,
+        &observed("uid=ada b,ou=people", &[("uid", &["ada b"])]),
+        &["rename uid=ada b,ou=people to uid=ada  b"],
+    );
+}
+
+#[test]
 fn a_rename_keeps_parts_of_the_name_that_are_not_ours() {
     let entry = observed("uid=ada+ou=x,ou=old,ou=people", &[("uid", &["ada"])]);
     check(
