@@ -31,6 +31,7 @@ pub(super) const KEYS: &[&str] = &[
     "users.rdn",
     "users.match",
     "users.on_delete",
+    "users.password_storage",
     "users.create",
     "users.update",
     "users.delete",

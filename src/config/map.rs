@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::raw;
 use super::settings::Checker;
+use super::{password, raw};
 use crate::directory::{AccountLock, AttributeName, Dn, NumberRange, Ownership, Value};
 use crate::mapping::disable::PASSWORD_ATTRIBUTE;
 use crate::mapping::{
@@ -15,7 +15,9 @@ use crate::scim::{AttributePath, Kind, Schema};
 /// Checks `[users]`.
 pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
     on_delete(checker, "users.on_delete", &users.on_delete);
-    let attributes = attributes(checker, Kind::User, "users", users.attribute);
+    let mut written = users.attribute;
+    let password = password::take(checker, &mut written, &users.password_storage);
+    let attributes = attributes(checker, Kind::User, "users", written);
     let rdn = checker.attribute("users.rdn", &users.rdn);
     let match_attribute = checker.attribute("users.match", &users.match_attribute);
     for (key, name) in [("users.rdn", &rdn), ("users.match", &match_attribute)] {
@@ -34,6 +36,7 @@ pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
         match_attribute,
         attributes,
         disable,
+        password,
     }
 }
 
@@ -163,6 +166,9 @@ fn classes(checker: &mut Checker, key: &str, names: Vec<String>) -> Vec<Value> {
 fn attributes(checker: &mut Checker, kind: Kind, section: &str, written: Vec<raw::Attribute>) -> Vec<AttributeRule> {
     let mut rules: Vec<AttributeRule> = Vec::new();
     for (index, attribute) in written.into_iter().enumerate() {
+        if attribute.is_taken {
+            continue;
+        }
         let key = format!("{section}.attribute[{}]", index + 1);
         let Some(rule) = attribute_rule(checker, kind, &key, attribute) else {
             continue;

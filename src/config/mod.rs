@@ -5,6 +5,7 @@
 
 mod keys;
 mod map;
+mod password;
 mod raw;
 mod settings;
 

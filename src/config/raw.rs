@@ -103,6 +103,7 @@ pub(super) struct Users {
     #[serde(rename = "match")]
     pub(super) match_attribute: String,
     pub(super) on_delete: String,
+    pub(super) password_storage: String,
     pub(super) create: bool,
     pub(super) update: bool,
     pub(super) delete: bool,
@@ -119,6 +120,7 @@ impl Default for Users {
             rdn: "uid".to_owned(),
             match_attribute: "uid".to_owned(),
             on_delete: "delete".to_owned(),
+            password_storage: "server".to_owned(),
             create: true,
             update: true,
             delete: true,
@@ -208,6 +210,9 @@ pub(super) struct Attribute {
     #[serde(rename = "type")]
     pub(super) scim_type: Option<String>,
     pub(super) allocate: Option<Allocate>,
+    /// Whether it is seen to elsewhere, as that of the password is.
+    #[serde(skip)]
+    pub(super) is_taken: bool,
 }
 
 #[derive(Deserialize)]

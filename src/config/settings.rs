@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::{Problem, map, raw};
 use crate::directory::{AttributeName, Dn};
+use crate::mapping::password::Storage;
 use crate::mapping::{GroupRules, UserRules};
 
 /// All settings.
@@ -195,12 +196,21 @@ impl Settings {
             log: check_log(&mut checker, log),
             warnings: Vec::new(),
         };
+        let by_server = settings.users.password.as_ref().is_some_and(|rule| rule.storage == Storage::Server);
+        let in_clear = |url: &&String| is_in_clear(url);
+        if let Some(url) = settings.ldap.urls.iter().find(in_clear).filter(|_| by_server && !settings.ldap.start_tls) {
+            let detail = format!(
+                "passwords would go to {url} in clear: use ldaps:// or ldap.start_tls, or let them be \
+                                  hashed here by {{SSHA512}} or {{ARGON2}}"
+            );
+            checker.problem("users.password_storage", detail);
+        }
         if checker.problems.is_empty() { Ok(settings.with_warnings()) } else { Err(checker.problems) }
     }
 
     fn with_warnings(mut self) -> Settings {
-        let plain = |url: &&String| url.starts_with("ldap://") && !is_loopback(url);
-        if let Some(url) = self.ldap.urls.iter().find(plain)
+        let in_clear = |url: &&String| is_in_clear(url);
+        if let Some(url) = self.ldap.urls.iter().find(in_clear)
             && !self.ldap.start_tls
         {
             self.warnings.push(format!("the bind password goes to {url} in clear: use ldaps:// or ldap.start_tls"));
@@ -221,6 +231,11 @@ impl Settings {
         }
         self
     }
+}
+
+/// Whether what is sent to that server can be read on the way, unless the connection turns to TLS.
+fn is_in_clear(url: &str) -> bool {
+    url.starts_with("ldap://") && !is_loopback(url)
 }
 
 fn is_loopback(url: &str) -> bool {

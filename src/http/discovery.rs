@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::error::Scim;
 use super::request::{Query, Segment};
 use super::{Failure, Service};
-use crate::scim::discovery;
+use crate::scim::{Kind, discovery};
 
 pub(super) async fn service_provider_config(State(service): State<Arc<Service>>) -> Scim {
-    Scim(discovery::service_provider_config(&service.base_url))
+    Scim(discovery::service_provider_config(&service.base_url, service.bridge.schema_of(Kind::User)))
 }
 
 pub(super) async fn resource_types(State(service): State<Arc<Service>>, uri: Uri) -> Result<Scim, Failure> {

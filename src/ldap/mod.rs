@@ -9,6 +9,7 @@
 mod error;
 mod filter;
 mod pages;
+mod password;
 mod pool;
 mod rehearsal;
 mod tls;

@@ -7,6 +7,7 @@ pub mod disable;
 pub mod fitness;
 pub mod group;
 pub mod import;
+pub mod password;
 pub mod place;
 pub mod rules;
 pub mod syntax;
@@ -15,6 +16,7 @@ pub mod user;
 
 pub use disable::Disable;
 pub use fitness::{Finding, Severity};
+pub use password::PasswordRule;
 pub use place::Place;
 pub use rules::{AttributeRule, GroupRules, MemberRule, MemberValue, OnCollision, Source, UserRules};
 pub use syntax::fit_syntaxes;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::template::Template;
-use super::{Disable, Place, References};
+use super::{Disable, PasswordRule, Place, References};
 use crate::directory::schema::is_demanded;
 use crate::directory::{AttributeName, Dn, Names, NumberRange, Ownership, Value};
 use crate::scim::schema::{Definition, Type};
@@ -29,6 +29,8 @@ pub struct UserRules {
     pub attributes: Vec<AttributeRule>,
     /// How an inactive user is kept out.
     pub disable: Disable,
+    /// How an entry gets its password, if it gets one.
+    pub password: Option<PasswordRule>,
 }
 
 /// How groups become entries.
@@ -217,7 +219,9 @@ impl UserRules {
 
     /// The SCIM attributes of users: RFC 7643's, those that the map names, and which of them an entry cannot do without.
     pub fn schema(&self) -> Schema {
-        schema(Kind::User, &self.attributes, &self.object_classes, &self.rdn)
+        let schema = schema(Kind::User, &self.attributes, &self.object_classes, &self.rdn);
+        let is_pushed = self.password.as_ref().is_some_and(PasswordRule::is_pushed);
+        if is_pushed { schema.with_password() } else { schema }
     }
 }
 

@@ -9,13 +9,13 @@ use super::list::{DEFAULT_COUNT, MAX_COUNT, Page, Paging};
 use super::schema::Schema;
 
 /// `GET /ServiceProviderConfig` (RFC 7643 §5).
-pub fn service_provider_config(base_url: &str) -> Value {
+pub fn service_provider_config(base_url: &str, users: &Schema) -> Value {
     json!({
         "schemas": [scim_v2::schema_urns::SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": true},
         "bulk": {"supported": true, "maxOperations": bulk::MAX_OPERATIONS, "maxPayloadSize": bulk::MAX_PAYLOAD},
         "filter": {"supported": true, "maxResults": MAX_COUNT},
-        "changePassword": {"supported": false},
+        "changePassword": {"supported": users.has_password()},
         "sort": {"supported": true},
         "etag": {"supported": true},
         // RFC 9865 §4. No timeout is told: a cursor is a place, and good for ever.

@@ -10,6 +10,7 @@ use scim_v2::filter::{AttrExp, CompValue, CompareOp, ValFilter};
 use serde_json::Value;
 
 use super::error::{Error, ScimType};
+use super::password::Password;
 use super::path::{AttributePath, Path};
 use super::quirks;
 use super::resource::{self, Document, Kind, ResourceId};
@@ -43,6 +44,7 @@ pub enum MemberChange {
 pub struct Patch {
     schema: Schema,
     operations: Vec<Operation>,
+    password: Option<Password>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ pub struct Patched {
     pub members: Vec<MemberChange>,
     /// Whether the client speaks of `active`, be it as it was before.
     pub says_active: bool,
+    /// The password that the client sent.
+    pub password: Option<Password>,
 }
 
 /// The value that a path to one of several describes: `emails[type eq "work"]` is `{"type": "work"}`. `None` when it
@@ -94,7 +98,7 @@ impl Patch {
             .and_then(|body| resource::attribute(body, "Operations"))
             .and_then(Value::as_array)
             .ok_or_else(|| syntax("a PATCH body must be an object with an array named Operations".to_owned()))?;
-        let mut patch = Patch { schema: schema.clone(), operations: Vec::new() };
+        let mut patch = Patch { schema: schema.clone(), operations: Vec::new(), password: None };
         for (index, operation) in operations.iter().enumerate() {
             let field = |name: &str| operation.as_object().and_then(|operation| resource::attribute(operation, name));
             let sent = field("op").unwrap_or(&Value::Null);
@@ -130,7 +134,8 @@ impl Patch {
         let kind = self.schema.kind();
         for (path, value) in attributes {
             let is_members = kind == Kind::Group && path.eq_ignore_ascii_case("members");
-            if resource::is_reserved(&path) && !is_members {
+            let is_password = kind == Kind::User && path.eq_ignore_ascii_case("password");
+            if resource::is_reserved(&path) && !is_members && !is_password {
                 continue;
             }
             let named = format!("Operations[{index}], attribute '{path}'");
@@ -162,9 +167,8 @@ impl Patch {
                 Target::Members(selected_members(&path)?)
             }
             Path::Attribute(path) if path.extension.is_none() && resource::is_reserved(&path.name) => {
-                if path.name == "password" {
-                    // Never kept, and not ours to refuse: Entra sends one only when told to.
-                    return Ok(());
+                if path.name.eq_ignore_ascii_case("password") {
+                    return self.push_password(&named, op, value.as_ref());
                 }
                 return Err(mutability(format!("{path} is written by the server alone")));
             }
@@ -178,13 +182,35 @@ impl Patch {
         Ok(())
     }
 
+    /// Remembers a password, which is no part of the document. A group has none, and what is said of it is not heard.
+    fn push_password(&mut self, named: &str, op: Op, value: Option<&Value>) -> Result<(), Error> {
+        let place = |error: Error| Error::new(error.scim_type, format!("{named}: {}", error.detail));
+        match (self.schema.kind(), op) {
+            (Kind::Group, _) => Ok(()),
+            (Kind::User, Op::Remove) => {
+                let detail = format!("{named}: a password can be exchanged and not be taken away; set active to false");
+                Err(Error::new(ScimType::Mutability, detail))
+            }
+            (Kind::User, Op::Add | Op::Replace) => {
+                let read = Password::read(value.unwrap_or(&Value::Null)).map_err(place)?;
+                self.password = read.or(self.password.take());
+                Ok(())
+            }
+        }
+    }
+
     /// Applies the operations to a document.
     ///
     /// # Errors
     /// `invalidValue` for a value that does not fit, `noTarget` for a path that leads nowhere and from
     /// which no new value can be made. The error names the operation.
     pub fn apply(&self, document: &Document) -> Result<Patched, Error> {
-        let mut patched = Patched { document: document.clone(), members: Vec::new(), says_active: false };
+        let mut patched = Patched {
+            document: document.clone(),
+            members: Vec::new(),
+            says_active: false,
+            password: self.password.clone(),
+        };
         for operation in &self.operations {
             let place = |error: Error| Error::new(error.scim_type, format!("{}: {}", operation.named, error.detail));
             match &operation.target {

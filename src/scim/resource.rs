@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::compare;
 use super::error::{Error, ScimType};
+use super::password::Password;
 use super::path::{AttributePath, text_of};
 use super::quirks;
 use super::schema::{self, Definition, Schema, Type};
@@ -115,13 +116,15 @@ pub struct Draft {
     pub document: Document,
     /// The ids of the members, when the client named any list, even an empty one.
     pub members: Option<Vec<ResourceId>>,
+    /// The password, when a client sent one for a user.
+    pub password: Option<Password>,
 }
 
 impl Draft {
     /// Reads the body of a POST or PUT.
     ///
     /// Nulls and empty values count as absent (RFC 7643 §2.5). Attributes that only the server
-    /// writes are dropped, and so is `password`, which is never kept.
+    /// writes are dropped, and `password` is no part of the document.
     ///
     /// # Errors
     /// `invalidSyntax` when the body is not an object, `invalidValue` for each value of a wrong type
@@ -133,13 +136,18 @@ impl Draft {
         let core = schema.kind().schema();
         let mut problems = Vec::new();
         let mut document = Document::new();
-        let mut members = None;
+        let (mut members, mut password) = (None, None);
         let under_core = attributes_under(body, core);
         for (name, value) in body.iter().chain(under_core).filter(|(name, _)| !name.eq_ignore_ascii_case(core)) {
             let name = without_urn(core, name);
             if schema.kind() == Kind::Group && name.eq_ignore_ascii_case("members") {
                 match quirks::member_ids(value) {
                     Ok(ids) => members = Some(ids),
+                    Err(problem) => problems.push(problem),
+                }
+            } else if schema.kind() == Kind::User && name.eq_ignore_ascii_case("password") {
+                match Password::read(value) {
+                    Ok(read) => password = read.or(password),
                     Err(problem) => problems.push(problem),
                 }
             } else if !is_reserved(name) {
@@ -156,7 +164,7 @@ impl Draft {
         problems.extend(check_size("the resource", document.len()).err());
         match Error::all(problems) {
             Some(error) => Err(error),
-            None => Ok(Draft { document, members }),
+            None => Ok(Draft { document, members, password }),
         }
     }
 }

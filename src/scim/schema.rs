@@ -222,11 +222,13 @@ struct Namespaces {
     /// What every resource has and no schema document shows (RFC 7643 §3.1).
     common: Vec<Definition>,
     extensions: Vec<Namespace>,
+    /// What can be written and is never kept nor returned: shown in schema documents alone.
+    write_only: Vec<Definition>,
 }
 
 static USER: LazyLock<Schema> = LazyLock::new(|| {
     let mut core = Namespace::published("user");
-    // Not kept: passwords never are, and memberships are asked for at the group.
+    // Not kept: passwords never are (`with_password`), and memberships are asked for at the group.
     core.attributes.retain(|attribute| !["password", "groups"].contains(&attribute.name.as_str()));
     // It can be true or false and never be taken away.
     require(&mut core.attributes, "active");
@@ -264,7 +266,7 @@ impl Schema {
                 ..Definition::plain("meta", Type::Complex)
             }),
         ];
-        Schema(Arc::new(Namespaces { kind, core, common, extensions }))
+        Schema(Arc::new(Namespaces { kind, core, common, extensions, write_only: Vec::new() }))
     }
 
     /// The attributes of RFC 7643 alone.
@@ -293,6 +295,19 @@ impl Schema {
         schema
     }
 
+    /// The same where clients may send passwords.
+    pub fn with_password(mut self) -> Schema {
+        let published = Namespace::published(if self.kind() == Kind::User { "user" } else { "group" });
+        let password = published.attributes.into_iter().filter(|attribute| attribute.name == "password");
+        Arc::make_mut(&mut self.0).write_only = password.collect();
+        self
+    }
+
+    /// Whether clients may send passwords.
+    pub fn has_password(&self) -> bool {
+        !self.0.write_only.is_empty()
+    }
+
     /// The kind of resource.
     pub fn kind(&self) -> Kind {
         self.0.kind
@@ -300,7 +315,9 @@ impl Schema {
 
     /// The schema documents, core first (RFC 7643 §7).
     pub fn documents(&self) -> Vec<Value> {
-        std::iter::once(&self.0.core).chain(&self.0.extensions).map(Namespace::document).collect()
+        let mut core = self.0.core.clone();
+        core.attributes.extend(self.0.write_only.clone());
+        std::iter::once(&core).chain(&self.0.extensions).map(Namespace::document).collect()
     }
 
     /// The URNs of the extensions.

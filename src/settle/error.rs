@@ -70,6 +70,9 @@ pub enum Error {
         /// Those that may be given.
         range: NumberRange,
     },
+    /// Ours: a password could not be hashed.
+    #[error("the system has no randomness to give")]
+    NoRandomness,
     /// Ours: a plan reached beyond its base.
     #[error("a change was stopped before it was made")]
     Guard(#[from] Refusal),
@@ -111,7 +114,7 @@ impl Error {
             Error::Store(error) => matches!(error, store::Error::Taken { .. }),
             Error::Directory(error) => error.fault() == ldap::Fault::Refused,
             Error::Operator { .. } | Error::Misplaced { .. } | Error::Unfinished(_) | Error::Waiting(_) => false,
-            Error::Exhausted { .. } => false,
+            Error::Exhausted { .. } | Error::NoRandomness => false,
             Error::Busy | Error::Stopping => false,
         }
     }
@@ -157,7 +160,7 @@ impl Error {
             Error::Misplaced { .. } | Error::Exhausted { .. } => Verdict::Operator(self.to_string()),
             Error::Unfinished(cause) => Verdict::Later(format!("{self}: {cause}; it goes on in the background")),
             Error::Busy | Error::Stopping | Error::Waiting(_) => Verdict::Later(format!("{self}; try again")),
-            Error::Guard(_) | Error::Store(_) => Verdict::Internal,
+            Error::Guard(_) | Error::Store(_) | Error::NoRandomness => Verdict::Internal,
         }
     }
 

@@ -51,7 +51,7 @@ enum PlainName {
 }
 
 impl Bridge {
-    pub(super) async fn settle_group(&self, state: &State, audience: Audience) -> Result<Settlement, Error> {
+    pub(super) async fn settle_group(&self, state: &State, audience: Audience<'_>) -> Result<Settlement, Error> {
         let Some(rules) = &self.rules.groups else {
             return Err(Error::NotFound(state.id.clone()));
         };
@@ -86,7 +86,7 @@ impl Bridge {
             name_claim: None,
             document: document.clone(),
             link,
-            answered: audience == Audience::Client,
+            answered: audience.hears(),
             inactive: false,
             now: now(),
         };

@@ -13,6 +13,7 @@ mod group;
 mod locks;
 mod members;
 mod number;
+mod password;
 mod references;
 mod user;
 mod write;
@@ -30,7 +31,7 @@ use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Link, Names};
 use crate::ldap::{self, Depth, Directory, Fault, Filter};
 use crate::mapping::{GroupRules, UserRules, rules};
 use crate::plan::{self, Plan};
-use crate::scim::{self, Index, Kind, Resource, ResourceId, Schema, ScimType};
+use crate::scim::{self, Index, Kind, Password, Resource, ResourceId, Schema, ScimType};
 use crate::store::{Intent, State, Store};
 use crash::{CrashPoint, crash_point};
 use locks::Locks;
@@ -96,12 +97,26 @@ enum Settlement {
     Gone,
 }
 
-/// Whether a client hears of the outcome. Changes nothing that is done: a creation that nobody heard of
-/// is answered when it is repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Audience {
-    Client,
+/// Whether a client hears of the outcome. Changes nothing that is done but the password, which no store keeps: a
+/// creation that nobody heard of is answered when it is repeated.
+#[derive(Clone, Copy, Debug)]
+enum Audience<'a> {
+    /// With the password that it brought.
+    Client(Option<&'a Password>),
     Nobody,
+}
+
+impl Audience<'_> {
+    fn hears(&self) -> bool {
+        matches!(self, Audience::Client(_))
+    }
+
+    fn password(&self) -> Option<&Password> {
+        match self {
+            Audience::Client(password) => *password,
+            Audience::Nobody => None,
+        }
+    }
 }
 
 impl Bridge {
@@ -161,7 +176,7 @@ impl Bridge {
     ///
     /// # Errors
     /// Some leave what is wanted for later; after the others the caller turns it around.
-    async fn settle(&self, id: &ResourceId, audience: Audience) -> Result<Settlement, Error> {
+    async fn settle(&self, id: &ResourceId, audience: Audience<'_>) -> Result<Settlement, Error> {
         let mut attempt = 1;
         loop {
             let state = self.store.state(id).await?.ok_or_else(|| Error::NotFound(id.clone()))?;

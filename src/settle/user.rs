@@ -1,9 +1,11 @@
 //! Settling a user.
 
 use super::error::unmappable;
+use super::password::PasswordOutcome;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
 use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Value};
 use crate::ldap::{self, Depth, Fault, Filter};
+use crate::mapping::password::EntryAge;
 use crate::mapping::{GroupRules, References, UserRules, fit_syntaxes, place, rules, user};
 use crate::plan::{Plan, Reason, diff};
 use crate::scim::index::fold_case;
@@ -11,19 +13,24 @@ use crate::scim::{Document, ResourceId, resource};
 use crate::store::{Settled, State};
 
 impl Bridge {
-    pub(super) async fn settle_user(&self, state: &State, audience: Audience) -> Result<Settlement, Error> {
+    pub(super) async fn settle_user(&self, state: &State, audience: Audience<'_>) -> Result<Settlement, Error> {
         if is_deletion(state) {
             return self.delete_user(state).await;
         }
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
         let before = self.finish_rename(&state.id, state.link.as_ref(), &self.rules.users.base_dn).await?;
-        let mut link = self.converge_user(state, before.as_ref(), document).await?;
+        let (mut link, age) = self.converge_user(state, before.as_ref(), document).await?;
+        let outcome = self.settle_password(&link.dn, document, audience.password(), age).await?;
+        if outcome == PasswordOutcome::Set && !resource::is_active(document) {
+            // A password that is usable, and a lock that a server lifts for it.
+            (link, _) = self.converge_user(state, Some(&link), document).await?;
+        }
         let unfinished = self.follow_rename(&state.id, before.as_ref(), &mut link).await?;
         let inactive = !resource::is_active(document);
         if let Some(settled) = &state.settled
             && settled.document == *document
             && state.link.as_ref() == Some(&link)
-            && (state.answered || audience == Audience::Nobody)
+            && (state.answered || !audience.hears())
         {
             // As it was: what is pending is done, and the resource has not changed.
             if state.intent.is_some() {
@@ -49,7 +56,7 @@ impl Bridge {
             name_claim: resource::text(document, "userName").map(fold_case),
             document: document.clone(),
             link,
-            answered: audience == Audience::Client,
+            answered: audience.hears(),
             inactive,
             now: now(),
         };
@@ -67,12 +74,18 @@ impl Bridge {
         Ok(staying.map(|(id, known)| (id.0, known.link.dn)).collect())
     }
 
-    /// Makes the entry the desired one and returns where it is.
-    async fn converge_user(&self, state: &State, before: Option<&Link>, document: &Document) -> Result<Link, Error> {
+    /// Makes the entry the desired one and returns where it is, and whether it was created.
+    async fn converge_user(
+        &self,
+        state: &State,
+        before: Option<&Link>,
+        document: &Document,
+    ) -> Result<(Link, EntryAge), Error> {
         let rules = &self.rules.users;
         let profile = self.directory.profile().await?;
         let mut before = before.cloned();
         let mut last = None;
+        let mut age = EntryAge::Old;
         for _ in 0..ATTEMPTS {
             let references = self.references(document).await?;
             let mut desired = user::map_user(rules, document, &references).map_err(unmappable)?;
@@ -125,10 +138,13 @@ impl Bridge {
                 (None, Some(entry)) => self.anchor_of(entry)?,
                 (None, None) => continue,
             };
+            if observed.is_none() {
+                age = EntryAge::New;
+            }
             let link = link_to(anchor, self.names_at(dn).await?, before.as_ref());
             // Somebody whom an attribute refers to was renamed or deleted meanwhile: look again.
             if self.references(document).await? == references {
-                return Ok(link);
+                return Ok((link, age));
             }
             before = Some(link);
         }

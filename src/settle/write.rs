@@ -12,7 +12,7 @@ use crate::mapping::{References, group::map_group, rules};
 use crate::scim::index::{Condition, fold_case};
 use crate::scim::resource::{self, text};
 use crate::scim::{
-    AttributePath, Document, Draft, Kind, MemberChange, Patch, Patched, Precondition, Resource, ResourceId,
+    AttributePath, Document, Draft, Kind, MemberChange, Password, Patch, Patched, Precondition, Resource, ResourceId,
 };
 use crate::store::{self, Intent, State, Wanted};
 
@@ -52,7 +52,7 @@ impl Bridge {
             members,
             now: now(),
         };
-        self.settle_wanted(&wanted).await
+        self.settle_wanted(&wanted, draft.password.as_ref()).await
     }
 
     /// Replaces a resource's attributes; `active` and members that the draft does not name stay.
@@ -106,7 +106,7 @@ impl Bridge {
         };
         self.store.want(&wanted).await?;
         crash_point(CrashPoint::Intent);
-        self.settle_or_revert(id, Audience::Client).await.map(|_| ())
+        self.settle_or_revert(id, Audience::Client(None)).await.map(|_| ())
     }
 
     async fn edit(
@@ -167,7 +167,7 @@ impl Bridge {
         let changed = after.document != *before || state.intent.is_some() || unlocks;
         if !changed && members.is_empty() {
             // Nothing new is wanted; what somebody changed in the entry meanwhile is put right all the same.
-            return self.settle_present(&state.id).await;
+            return self.settle_present(&state.id, after.password.as_ref()).await;
         }
         if changed {
             self.check_writable(kind, &after.document, Some(before)).await?;
@@ -181,17 +181,17 @@ impl Bridge {
             members,
             now: now(),
         };
-        self.settle_wanted(&wanted).await
+        self.settle_wanted(&wanted, after.password.as_ref()).await
     }
 
-    async fn settle_wanted(&self, wanted: &Wanted) -> Result<Resource, Error> {
+    async fn settle_wanted(&self, wanted: &Wanted, password: Option<&Password>) -> Result<Resource, Error> {
         self.store.want(wanted).await.map_err(|error| name_taken(error, wanted))?;
         crash_point(CrashPoint::Intent);
-        self.settle_present(&wanted.id).await
+        self.settle_present(&wanted.id, password).await
     }
 
-    async fn settle_present(&self, id: &ResourceId) -> Result<Resource, Error> {
-        match self.settle_or_revert(id, Audience::Client).await? {
+    async fn settle_present(&self, id: &ResourceId, password: Option<&Password>) -> Result<Resource, Error> {
+        match self.settle_or_revert(id, Audience::Client(password)).await? {
             Settlement::Present(resource) => Ok(resource),
             Settlement::Gone => Err(Error::NotFound(id.clone())),
         }
@@ -199,7 +199,7 @@ impl Bridge {
 
     /// Settles. What cannot succeed is turned around: the settled state is what is wanted again, and stays pending
     /// until the directory holds it. Everything else stays as it is wanted.
-    pub(super) async fn settle_or_revert(&self, id: &ResourceId, audience: Audience) -> Result<Settlement, Error> {
+    pub(super) async fn settle_or_revert(&self, id: &ResourceId, audience: Audience<'_>) -> Result<Settlement, Error> {
         let error = match self.settle(id, audience).await {
             Ok(settlement) => return Ok(settlement),
             Err(error) => error,
@@ -369,7 +369,7 @@ fn apply(edit: &Edit, before: &Document) -> Result<Patched, Error> {
             }
             let members = draft.members.clone().map(MemberChange::Replace).into_iter().collect();
             let says_active = resource::attribute(&draft.document, "active").is_some();
-            Ok(Patched { document, members, says_active })
+            Ok(Patched { document, members, says_active, password: draft.password.clone() })
         }
     }
 }

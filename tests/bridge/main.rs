@@ -42,6 +42,7 @@ mod member_lists;
 mod names;
 mod numbers;
 mod outage;
+mod passwords;
 mod patch;
 mod peer;
 mod places;

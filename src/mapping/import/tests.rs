@@ -42,6 +42,7 @@ fn rules(written: &[&str]) -> UserRules {
         disable: Disable { lock: true, ..Disable::default() },
         place: Place { base: "ou=people".parse().unwrap(), containers: Vec::new() },
         create_containers: false,
+        password: None,
     }
 }
 
