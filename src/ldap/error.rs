@@ -73,6 +73,12 @@ pub enum Error {
         /// Its entry.
         dn: Dn,
     },
+    /// The server cannot be asked about a change without making it: the entry that it would be a twin of is not shown.
+    #[error("the entry {dn} does not show all that a new one would have")]
+    Unasked {
+        /// The entry.
+        dn: Dn,
+    },
     /// The server does not say what it is.
     #[error("the directory does not show its root DSE and subschema to the bridge's identity")]
     NoRootDse,
@@ -120,6 +126,7 @@ impl Error {
             Error::Answer { code, .. } => fault_of_code(*code),
             Error::Tls { .. }
             | Error::CarriedOut { .. }
+            | Error::Unasked { .. }
             | Error::NoRootDse
             | Error::NoAnchor { .. }
             | Error::UnreadableDn(_) => Fault::Forbidden,
@@ -166,9 +173,10 @@ impl Error {
         matches!(self.code(), Some(10 | 53))
     }
 
-    /// Whether the server does not know a control that it was to heed.
-    pub fn is_unknown_control(&self) -> bool {
-        self.code() == Some(12)
+    /// Whether the server cannot be asked about a change: it does not know the control for that
+    /// (unavailableCriticalExtension).
+    pub fn is_unasked(&self) -> bool {
+        self.code() == Some(12) || matches!(self, Error::Unasked { .. })
     }
 
     /// What is wrong with TLS, when no connection could be made for that.

@@ -1,7 +1,7 @@
 //! The directory, read and changed. The only place that knows the `ldap3` crate.
 //!
 //! Not a decision maker: it carries out what it is told and says what the server answered. Invariants:
-//! the directory changes through [`Directory::apply`] alone ([`Directory::would_apply`] only asks), every LDAP operation
+//! the directory changes through [`Directory::apply`] alone ([`Directory::may_add_below`] only asks), every LDAP operation
 //! ends within the timeout
 //! (connecting and binding are operations of their own), and a search that was cut short is an error, never a
 //! shorter list.

@@ -184,6 +184,11 @@ impl AttributeRule {
         self.scim_type.or(standard) == Some(Type::Binary)
     }
 
+    /// The first value for a document that refers to nobody.
+    pub fn sample(&self, document: &Document) -> Option<Value> {
+        self.values(document, &References::new()).ok()?.into_iter().next()
+    }
+
     /// The SCIM ids in the document that the rule needs as references.
     fn referenced(&self, document: &Document) -> Vec<String> {
         match &self.source {

@@ -180,8 +180,16 @@ impl Bridge {
         }
         let joins = deltas.iter().any(|delta| !delta.joining.is_empty());
         let leaves = deltas.iter().any(|delta| !delta.leaving.is_empty());
-        let swap = if before == Before::Empty && joins { Placeholder::Out } else { Placeholder::Untouched };
         let stand_in = rules.dn_list().map(|attribute| StandIn { attribute, dn: &rules.placeholder });
+        // Another tool, or a hand, may have left the placeholder beside a member.
+        let is_left = match stand_in {
+            Some(StandIn { attribute, dn }) if joins && before == Before::Occupied => {
+                self.directory.holds(entry, attribute, &Value::from(dn)).await?
+            }
+            _ => false,
+        };
+        let swap =
+            if joins && (before == Before::Empty || is_left) { Placeholder::Out } else { Placeholder::Untouched };
         let plan = |swap| member_changes(entry, deltas, stand_in, swap);
         match self.carry_out(plan(swap)).await {
             // The class demands a member, and the last one leaves. The directory alone knows that: members that

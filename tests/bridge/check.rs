@@ -5,7 +5,9 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::support::app::{TestApp, dn};
 use crate::support::certificates::Certificates;
+use crate::support::entra::group_with;
 use crate::support::slapd::{ADMIN_PASSWORD, Flavor, Slapd};
 use crate::support::workplace::{Finished, Settings, Workplace};
 
@@ -147,8 +149,8 @@ fn a_server_that_stands_in_must_be_alike() {
     check(&first, &urls(&other.url())).has_errors(&[
         &format!("{}: users.base_dn: ou=people,dc=example,dc=org is not the entry that", other.url()),
         &format!("{}: groups.base_dn: ou=groups,dc=example,dc=org is not the entry that", other.url()),
-        &format!("{}: users: the server does not write below", other.url()),
-        &format!("{}: groups: the server does not write below", other.url()),
+        &format!("{}: users.base_dn: the server does not write below", other.url()),
+        &format!("{}: groups.base_dn: the server does not write below", other.url()),
     ]);
     check(&first, &urls(&first.socket_url())).succeeds();
 }
@@ -240,35 +242,56 @@ fn an_identity_without_rights_is_told_before_it_writes() {
     let (slapd, settings) = with_rights("");
     let refused = check(&slapd, &settings);
     refused.has_errors(&[
-        "users: ldap.bind_dn may not add an entry below ou=people,dc=example,dc=org",
-        "groups: ldap.bind_dn may not add an entry below ou=groups,dc=example,dc=org",
+        "users.base_dn: ldap.bind_dn may not add an entry below ou=people,dc=example,dc=org",
+        "groups.base_dn: ldap.bind_dn may not add an entry below ou=groups,dc=example,dc=org",
     ]);
     refused.says(&["insufficientAccessRights (50)", &format!("by dn.exact=\"{BRIDGE}\" write")]);
     // The remedy is one.
     let rule = |base: &str| format!("access to dn.subtree=\"{base}\" by dn.exact=\"{BRIDGE}\" write by * break\n");
     slapd.reconfigure(&rule("ou=people,dc=example,dc=org"));
-    check(&slapd, &settings).has_errors(&["groups: ldap.bind_dn may not add an entry"]);
+    check(&slapd, &settings).has_errors(&["groups.base_dn: ldap.bind_dn may not add an entry"]);
     slapd.reconfigure(&(rule("ou=people,dc=example,dc=org") + &rule("ou=groups,dc=example,dc=org")));
     check(&slapd, &settings).succeeds();
     // What the schema refuses does not hide what the rights refuse.
     slapd.reconfigure("");
     let several = settings.add("[[users.attribute]]\nldap = \"shoeSize\"\nscim = \"title\"");
-    check(&slapd, &several).has_errors(&["no attribute shoeSize", "users: ldap.bind_dn", "groups: ldap.bind_dn"]);
+    check(&slapd, &several).has_errors(&[
+        "no attribute shoeSize",
+        "users.base_dn: ldap.bind_dn",
+        "groups.base_dn: ldap.bind_dn",
+    ]);
     slapd.reconfigure("readonly on\n");
-    checked(&slapd).has_errors(&["users: the server does not write below", "groups: the server does not write below"]);
+    checked(&slapd).has_errors(&[
+        "users.base_dn: the server does not write below",
+        "groups.base_dn: the server does not write below",
+    ]);
     assert_eq!(slapd.ldif("ou=people") + &slapd.ldif("ou=groups"), "", "nothing is left behind");
 }
 
 #[test]
-fn a_value_that_the_check_made_up_is_nobodys_mistake() {
+fn what_other_overlays_refuse_is_nobodys_mistake() {
     let slapd = Slapd::start(Flavor::AsShipped);
     slapd.reconfigure_server(&format!("moduleload constraint\nmoduleload unique\n{SHOWN}"));
-    let overlays = "overlay constraint\nconstraint_attribute employeeNumber regex ^E[0-9]+$\n\
+    let overlays = "overlay constraint\nconstraint_attribute ou regex ^people$\n\
                     overlay unique\nunique_uri ldap:///?mail?sub\n";
     slapd.reconfigure(overlays);
     let checked = checked(&slapd).succeeds();
-    checked.says(&["note: users: write rights cannot be seen", "constraintViolation (19)"]);
+    checked.says(&["note: users.base_dn: write rights cannot be seen", "constraintViolation (19)"]);
     checked.says(&["note: the overlay unique is on", "note: the overlay refint is on"]);
+}
+
+#[test]
+fn a_database_that_was_asked_is_as_sound_as_before() {
+    let app = TestApp::start();
+    app.workplace.run(&["check"]).succeeds();
+    // Attributes that the database has never held: one that is asked about with them takes them for known.
+    let ada = app.user("ada");
+    app.create_group_with(&group_with("Staff", "entra-1", &[&ada]));
+    let before = app.directory();
+    app.slapd.stop();
+    app.slapd.start_again();
+    assert_eq!(app.directory(), before);
+    assert_eq!(app.slapd.values(&dn("ada"), "sn"), ["Contoso"]);
 }
 
 #[test]
@@ -310,4 +333,67 @@ fn a_size_limit_is_an_error() {
     limited.says(&[&remedy]);
     slapd.reconfigure(&(remedy + "\n" + &manage));
     check(&slapd, &settings).succeeds();
+}
+
+const PROVED: &str = "was disabled and not let in, was enabled and logged in again";
+
+fn probe(slapd: &Slapd, settings: &Settings) -> Finished {
+    Workplace::new(settings, &slapd.url()).run(&["check", "--probe"])
+}
+
+#[test]
+fn a_probe_proves_that_who_is_disabled_is_not_let_in_and_leaves_nothing() {
+    let slapd = Slapd::start(Flavor::AsShipped);
+    slapd.by_hand("dn: ou=gone,dc=example,dc=org\nobjectClass: organizationalUnit\nou: gone\n");
+    let password = Settings::default().set("users.disable.lock", "false").set("users.disable.password", "true");
+    let moved = Settings::default().set("users.disable.move_to", "\"ou=gone,dc=example,dc=org\"");
+    let placed = Settings::default()
+        .set("users.base_dn", "\"ou={{ department }},ou=people,dc=example,dc=org\"")
+        .set("users.create_containers", "true");
+    for settings in [Settings::default(), password, moved, placed] {
+        let probed = probe(&slapd, &settings).succeeds();
+        probed.says(&[PROVED, USABLE]);
+        assert!(!probed.stdout.contains("--probe"), "{}", probed.stdout);
+        let left: Vec<_> =
+            slapd.entries("ou=people").into_iter().filter(|entry| entry.rdn().contains("uid=")).collect();
+        assert!(left.is_empty(), "{left:#?}");
+        assert_eq!(slapd.ldif("ou=groups") + &slapd.ldif("ou=gone"), "");
+    }
+}
+
+#[test]
+fn a_probe_tells_what_lets_somebody_in_who_is_disabled() {
+    let slapd = Slapd::start(Flavor::AsShipped);
+    let policy = "cn=default,ou=policies,dc=example,dc=org";
+    slapd.by_hand(&format!("dn: {policy}\nchangetype: modify\nreplace: pwdLockout\npwdLockout: FALSE\n"));
+    let before = slapd.ldif("ou=people");
+    probe(&slapd, &Settings::default()).has_errors(&["was let in all the same", "no password policy has pwdLockout"]);
+    let telling = Settings::default()
+        .set("users.disable.lock", "false")
+        .add("[[users.disable.set]]\nldap = \"employeeType\"\nvalue = \"inactive\"\n");
+    probe(&slapd, &telling).succeeds().says(&["warning: the throwaway user", "was let in all the same"]);
+    let without = Slapd::start(Flavor::WithoutPolicy);
+    probe(&without, &Settings::default()).has_errors(&["was let in all the same", "the overlay ppolicy is not on"]);
+    assert_eq!(slapd.ldif("ou=people") + &without.ldif("ou=people"), before);
+}
+
+#[test]
+fn a_probe_without_rights_says_which_and_leaves_nothing_that_it_can_delete() {
+    let (slapd, settings) = with_rights("");
+    let refused = probe(&slapd, &settings);
+    assert_eq!(refused.code, Some(1));
+    refused.says(&["a throwaway User could not be created", "insufficientAccessRights"]);
+    // It may write all but passwords.
+    let rule = |base: &str| format!("access to dn.subtree=\"{base}\" by dn.exact=\"{BRIDGE}\" write by * break\n");
+    let all = rule("ou=people,dc=example,dc=org") + &rule("ou=groups,dc=example,dc=org");
+    slapd.reconfigure(&format!("access to attrs=userPassword by anonymous auth by * none\n{all}"));
+    probe(&slapd, &settings).has_errors(&["no password could be set for the throwaway user"]);
+    // Passwords, and nobody may log in.
+    slapd.reconfigure(&format!(
+        "access to attrs=userPassword dn.subtree=\"ou=people,dc=example,dc=org\" by dn.exact=\"{BRIDGE}\" write by * none\n{all}"
+    ));
+    probe(&slapd, &settings).has_errors(&["was not let in before it was disabled"]);
+    slapd.reconfigure(&all);
+    probe(&slapd, &settings).succeeds().says(&[PROVED]);
+    assert_eq!(slapd.ldif("ou=people") + &slapd.ldif("ou=groups"), "");
 }

@@ -337,6 +337,10 @@ fn a_password_of_an_unknown_scheme_is_one_in_clear_text() {
 fn check_finds_nothing_against_it_and_serve_names_it() {
     let app = app();
     app.workplace.run(&["check"]).succeeds();
+    let before = app.directory();
+    let probed = app.workplace.run(&["check", "--probe"]).succeeds();
+    assert!(probed.stdout.contains("was disabled and not let in"), "{}", probed.stdout);
+    assert_eq!(app.directory(), before);
     wait_for("the server's name in the log", || app.log().contains("389-Directory/").then_some(()));
 }
 

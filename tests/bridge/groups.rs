@@ -241,3 +241,16 @@ fn members_may_be_unique_members() {
     app.remove_members(&staff, &ids[..1]);
     assert_eq!(listed(), [PLACEHOLDER], "never empty, never beside a real member");
 }
+
+#[test]
+fn a_placeholder_that_was_left_beside_a_member_goes_with_the_next() {
+    let app = TestApp::start();
+    let (ada, bob, eve) = (app.user("ada"), app.user("bob"), app.user("eve"));
+    let staff = app.create_group_with(&group_with("Staff", "entra-1", &[&ada]));
+    app.slapd.by_hand(&format!("dn: {}\nchangetype: modify\nadd: member\nmember: {PLACEHOLDER}\n", group_dn("Staff")));
+    app.add_members(&staff, &[&bob]);
+    assert_eq!(app.directory_members("Staff"), [dn("ada"), dn("bob")]);
+    // What is not there is not asked for to go.
+    app.add_members(&staff, &[&eve]);
+    assert_eq!(app.directory_members("Staff"), [dn("ada"), dn("bob"), dn("eve")]);
+}

@@ -24,12 +24,9 @@ pub(super) async fn findings(settings: &Settings, first: &Server, other: &Server
             ));
         }
     }
-    if let Ok(profile) = other.directory.profile().await {
-        let refusals = rights::findings(settings, &other.directory, &profile).await;
-        let errors = refusals.into_iter().filter(|finding| finding.severity == Severity::Error);
-        findings
-            .extend(errors.map(|finding| Finding { detail: format!("{}: {}", other.url, finding.detail), ..finding }));
-    }
+    let refusals = rights::findings(settings, &other.directory).await;
+    let errors = refusals.into_iter().filter(|finding| finding.severity == Severity::Error);
+    findings.extend(errors.map(|finding| Finding { detail: format!("{}: {}", other.url, finding.detail), ..finding }));
     findings
 }
 

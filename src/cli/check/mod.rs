@@ -1,12 +1,13 @@
 //! `scimbridge check`: whether the settings can be used, and whether the directory takes what they say.
 //!
-//! Each theme has a file of its own and gathers all that it finds. Invariant: nothing is changed; what would be written
-//! is only asked about.
+//! Each theme has a file of its own and gathers all that it finds. Invariant: without `--probe` nothing is changed; what
+//! would be written is only asked about.
 
 mod alike;
 mod connection;
 mod database;
 mod policy;
+mod probe;
 mod rights;
 mod schema;
 mod server;
@@ -22,11 +23,18 @@ use crate::directory::Dn;
 use crate::ldap::{self, Directory};
 use crate::mapping::{Finding, Severity};
 
+/// The command that asks by writing.
+const PROBE: &str = "`scimbridge check --probe`";
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Look at the settings alone: nothing is connected to, no file is made
     #[arg(long)]
     config_only: bool,
+    /// Prove that who is disabled is not let in: write a throwaway user and group below the bases, bind as that user,
+    /// disable and enable it, and delete both again
+    #[arg(long, conflicts_with = "config_only")]
+    probe: bool,
     /// text for people, json for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -42,6 +50,11 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
         findings.extend(unusable);
         if let Some((first, others)) = servers.split_first() {
             findings.extend(in_directory(&settings, &first.directory).await);
+            if arguments.probe {
+                // What the probe asks need not be called unasked.
+                findings.retain(|finding| !finding.remedy.contains(PROBE));
+                findings.extend(probe::findings(&settings, &first.directory).await);
+            }
             for other in others {
                 findings.extend(alike::findings(&settings, first, other).await);
             }
@@ -93,7 +106,7 @@ async fn in_directory(settings: &Settings, directory: &Directory) -> Vec<Finding
     findings.extend(server::size_limit(settings, directory).await);
     findings.extend(database::findings(settings, directory, &profile, &server).await);
     findings.extend(policy::findings(settings, directory, &profile, &server).await);
-    findings.extend(rights::findings(settings, directory, &profile).await);
+    findings.extend(rights::findings(settings, directory).await);
     findings
 }
 

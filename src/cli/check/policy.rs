@@ -1,7 +1,7 @@
 //! Whether a lock locks anybody out: the overlay ppolicy on the database of the users, and its policies.
 
 use super::server::Advertised;
-use super::{database, rights, unanswered};
+use super::{PROBE, database, rights, unanswered};
 use crate::config::Settings;
 use crate::directory::flavor::PASSWORD_POLICY;
 use crate::directory::{AccountLock, AttributeName, Dn, Entry, Value};
@@ -33,9 +33,9 @@ pub(super) async fn findings(
         )],
         Ok(None) => vec![Finding::note(
             format!("users.disable.lock: it cannot be seen whether the overlay ppolicy is on the database of {base}"),
-            "`scimbridge check --probe` locks a throwaway user and sees whether a bind is refused",
+            format!("{PROBE} locks a throwaway user and sees whether a bind is refused"),
         )],
-        Err(error) => match rights::left_behind("users", &error) {
+        Err(error) => match rights::left_behind(&error) {
             Some(finding) => vec![finding],
             None => vec![unanswered("whether the overlay ppolicy is on", &error)],
         },
@@ -51,9 +51,8 @@ async fn is_on(directory: &Directory, server: &Advertised, base: &Dn) -> Result<
         return Ok(Some(false));
     }
     // OpenLDAP advertises the control once the module is loaded, and heeds it where the overlay is on.
-    let entry = rights::throwaway(base);
-    match directory.would_heed(PASSWORD_POLICY, &entry).await {
-        Err(error) if error.is_unknown_control() => Ok(None),
+    match directory.heeds_below(base, &rights::name(), PASSWORD_POLICY).await {
+        Err(error) if error.is_unasked() => Ok(None),
         answered => answered.map(Some),
     }
 }
