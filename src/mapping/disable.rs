@@ -61,6 +61,15 @@ impl Disable {
         wanted
     }
 
+    /// Wants of the entry that is there, or of one that is to be created, that it keeps its user out.
+    pub fn bar(&self, desired: &mut DesiredEntry, lock: AccountLock, entry: Option<&Entry>) {
+        desired.attributes.extend(self.barring(lock, entry));
+        if let Some(branch) = &self.move_to {
+            desired.parent = branch.clone();
+            desired.placement = Placement::Owned;
+        }
+    }
+
     /// Lets the user of the entry in again. What the map owns, it says itself.
     pub fn readmit(
         &self,

@@ -298,7 +298,7 @@ fn condition(index: &Index, filter: &Filter) -> Option<Condition> {
                 CompareOp::Ne => equal(index, &path, text).map(not),
                 CompareOp::Sw if !text.is_empty() => {
                     let covering = index.covering(&path)?;
-                    Some(Condition::StartsWith(index.entry(covering, &text)))
+                    index.short_entry(covering, &text).map(Condition::StartsWith)
                 }
                 _ => None,
             }
@@ -347,7 +347,7 @@ fn equal(index: &Index, path: &AttributePath, value: String) -> Option<Condition
         }
     }
     let covering = index.covering(path)?;
-    Some(Condition::Equals(index.entry(covering, &value)))
+    index.short_entry(covering, &value).map(Condition::Equals)
 }
 
 fn is_members(schema: &Schema, path: &AttributePath) -> bool {

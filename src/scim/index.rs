@@ -11,6 +11,9 @@ use super::path::AttributePath;
 use super::resource::{Document, ResourceId};
 use super::schema::{Definition, Schema, Type};
 
+/// How many bytes of a value resources are found by. A photo is one of a megabyte, and nobody looks for it.
+const LONGEST: usize = 1_000;
+
 /// Which attributes of a kind of resource are found without reading documents.
 #[derive(Clone, Debug)]
 pub struct Index {
@@ -47,7 +50,7 @@ impl Index {
         let key = |(key, path): (&String, &AttributePath)| {
             if self.schema.case_exact(path) { format!("{key} exact") } else { key.clone() }
         };
-        self.paths.iter().map(key).collect()
+        self.paths.iter().filter(|(_, path)| self.compares_as_text(path)).map(key).collect()
     }
 
     /// Under which values a document is found.
@@ -56,15 +59,24 @@ impl Index {
             let texts = path.texts(document).into_iter();
             texts.map(|text| self.entry(path, &text)).collect::<Vec<IndexEntry>>()
         };
-        let mut entries: Vec<IndexEntry> = self.paths.values().flat_map(of_path).collect();
+        let answered = self.paths.values().filter(|path| self.compares_as_text(path));
+        let mut entries: Vec<IndexEntry> = answered.flat_map(of_path).collect();
         entries.sort();
         entries.dedup();
         entries
     }
 
-    /// The index entry that stands for "the value at `path` is `text`".
+    /// The index entry that stands for "the value at `path` is `text`"; of a very long one, that it starts so.
     pub fn entry(&self, path: &AttributePath, text: &str) -> IndexEntry {
-        IndexEntry { key: path.key(), value: fold(self.schema.case_exact(path), text) }
+        let mut value = fold(self.schema.case_exact(path), text);
+        value.truncate(value.floor_char_boundary(LONGEST));
+        IndexEntry { key: path.key(), value }
+    }
+
+    /// The same as a condition; `None` when the value is too long for the index to tell.
+    pub(super) fn short_entry(&self, path: &AttributePath, text: &str) -> Option<IndexEntry> {
+        // The end of a very long one may have been cut off within a letter.
+        Some(self.entry(path, text)).filter(|entry| entry.value.len() < LONGEST - 4)
     }
 
     /// Where those are found who show the name of that user as their manager's.
@@ -78,9 +90,12 @@ impl Index {
         // `manager.value` is what `manager` compares by.
         let plain = AttributePath { sub: path.sub.clone().filter(|sub| sub != "value"), ..path.clone() };
         let covering = [path, &plain].into_iter().find_map(|path| self.paths.get(&path.key()))?;
-        let leaf = self.schema.leaf(covering).and_then(Definition::comparable);
-        let as_text = leaf.is_none_or(|leaf| matches!(leaf.kind, Type::String | Type::Reference));
-        as_text.then_some(covering)
+        self.compares_as_text(covering).then_some(covering)
+    }
+
+    fn compares_as_text(&self, path: &AttributePath) -> bool {
+        let leaf = self.schema.leaf(path).and_then(Definition::comparable);
+        leaf.is_none_or(|leaf| matches!(leaf.kind, Type::String | Type::Reference))
     }
 }
 
@@ -145,5 +160,19 @@ mod tests {
         assert!(fold_case("ΟΔΟΣΗΣ").starts_with(&fold_case("οδος")));
         assert_eq!(fold_case(&fold_case("İΣẞ")), fold_case("İΣẞ"));
         assert_eq!(fold_case("Zoe\u{308}"), "zoë");
+    }
+
+    #[test]
+    fn a_very_long_value_is_found_by_its_beginning_alone() {
+        let schema = Schema::standard(crate::scim::Kind::User);
+        let path = |text: &str| AttributePath::parse(&schema, text).unwrap();
+        let index = Index::new(&schema, [path("title"), path("x509Certificates.value")]);
+        let long = "ü".repeat(LONGEST);
+        let document = serde_json::json!({"title": long, "x509Certificates": [{"value": "YQ=="}]});
+        let entries = index.entries(document.as_object().unwrap());
+        assert_eq!(entries.len(), 1, "bytes are not looked for");
+        assert_eq!(entries[0].value.len(), LONGEST);
+        assert_eq!(index.short_entry(&path("title"), &long), None);
+        assert!(index.short_entry(&path("title"), "ü").is_some());
     }
 }

@@ -5,43 +5,26 @@
 use std::collections::BTreeMap;
 
 use super::{ATTEMPTS, Bridge, Error};
-use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Modification, Placement, Tolerance};
+use crate::directory::{AttributeName, BeforeDisable, Change, Dn, Entry, Modification, Tolerance};
 use crate::ldap::{self, Fault};
 use crate::plan::{Plan, Reason, attribute_changes};
 use crate::store::State;
 
 impl Bridge {
-    /// Makes an entry that is there keep its user out, and `desired` say that it does. Returns the entry as it is then.
+    /// Makes an entry keep its user out. Returns it as it is then.
     ///
     /// # Errors
     /// [`Error::Operator`] when the directory refuses: that must not cost the disabling of a leaver.
-    pub(super) async fn keep_out(
-        &self,
-        state: &State,
-        desired: &mut DesiredEntry,
-        observed: Option<Entry>,
-    ) -> Result<Option<Entry>, Error> {
+    pub(super) async fn keep_out(&self, state: &State, mut entry: Entry) -> Result<Entry, Error> {
         let disable = &self.rules.users.disable;
         let profile = self.directory.profile().await?;
-        if let Some(branch) = &disable.move_to {
-            desired.parent = branch.clone();
-            desired.placement = Placement::Owned;
-        }
         let mut known = state.before_disable.clone();
-        let Some(mut entry) = observed else {
-            if known.is_none() {
-                self.store.note_disabling(&state.id, &Default::default()).await?;
-            }
-            desired.attributes.extend(disable.barring(profile.flavor.lock, None));
-            return Ok(None);
-        };
         for _ in 0..ATTEMPTS {
             let wanted = disable.barring(profile.flavor.lock, Some(&entry));
             let changes = attribute_changes(&wanted, &entry, &profile.schema);
             let branch = disable.move_to.as_ref().filter(|branch| !entry.dn.is_under(branch));
             if changes.is_empty() && branch.is_none() {
-                desired.attributes.extend(wanted);
-                return Ok(Some(entry));
+                return Ok(entry);
             }
             // Noted before it is done: what nobody knows to be ours would never be undone.
             if let Some(remembered) = disable.remembered(&entry, known.as_ref()) {
@@ -58,6 +41,26 @@ impl Bridge {
             entry = self.directory.read(&place, &attributes).await?.ok_or(Error::Busy)?;
         }
         Err(Error::Busy)
+    }
+
+    /// Notes of a user who is disabled before there is an entry that this is ours to undo.
+    pub(super) async fn note_born_disabled(&self, state: &State) -> Result<(), Error> {
+        if state.before_disable.is_none() {
+            self.store.note_disabling(&state.id, &BeforeDisable::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps out the user of a linked entry that the map does not fit any more.
+    pub(super) async fn keep_out_linked(&self, state: &State) -> Result<(), Error> {
+        let attributes = self.observed_of_users().await?;
+        let Some(link) = &state.link else {
+            return Ok(());
+        };
+        match self.linked_entry(link, &self.rules.users.base_dn, &attributes).await? {
+            Some(entry) => self.keep_out(state, entry).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Makes each change for itself; tells of a refusal when all have been tried.

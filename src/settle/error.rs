@@ -56,6 +56,9 @@ pub enum Error {
         /// Where it should be.
         base: Dn,
     },
+    /// The operator's: the map does not fit a user any more, who is disabled and kept out all the same.
+    #[error("the user is kept out, and nothing else of the entry can be changed")]
+    Unfit(#[source] Box<Error>),
     /// The entry is as wanted, and what refers to it is not all seen to.
     #[error("the entry is renamed or deleted, but what refers to it has not all followed yet")]
     Unfinished(#[source] Box<Error>),
@@ -114,7 +117,7 @@ impl Error {
             Error::Store(error) => matches!(error, store::Error::Taken { .. }),
             Error::Directory(error) => error.fault() == ldap::Fault::Refused,
             Error::Operator { .. } | Error::Misplaced { .. } | Error::Unfinished(_) | Error::Waiting(_) => false,
-            Error::Exhausted { .. } | Error::NoRandomness => false,
+            Error::Exhausted { .. } | Error::Unfit(_) | Error::NoRandomness => false,
             Error::Busy | Error::Stopping => false,
         }
     }
@@ -158,6 +161,7 @@ impl Error {
             },
             Error::Operator { detail, .. } => Verdict::Operator(detail.clone()),
             Error::Misplaced { .. } | Error::Exhausted { .. } => Verdict::Operator(self.to_string()),
+            Error::Unfit(cause) => Verdict::Operator(format!("{self}: {cause}")),
             Error::Unfinished(cause) => Verdict::Later(format!("{self}: {cause}; it goes on in the background")),
             Error::Busy | Error::Stopping | Error::Waiting(_) => Verdict::Later(format!("{self}; try again")),
             Error::Guard(_) | Error::Store(_) | Error::NoRandomness => Verdict::Internal,

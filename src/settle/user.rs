@@ -4,12 +4,12 @@ use super::error::unmappable;
 use super::password::PasswordOutcome;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
 use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Value};
-use crate::ldap::{self, Depth, Fault, Filter};
+use crate::ldap::{self, Depth, Fault, Filter, Profile};
 use crate::mapping::password::EntryAge;
 use crate::mapping::{GroupRules, References, UserRules, fit_syntaxes, place, rules, user};
 use crate::plan::{Plan, Reason, diff};
 use crate::scim::index::fold_case;
-use crate::scim::{Document, ResourceId, resource};
+use crate::scim::{self, Document, Resource, ResourceId, resource};
 use crate::store::{Settled, State};
 
 impl Bridge {
@@ -88,8 +88,10 @@ impl Bridge {
         let mut age = EntryAge::Old;
         for _ in 0..ATTEMPTS {
             let references = self.references(document).await?;
-            let mut desired = user::map_user(rules, document, &references).map_err(unmappable)?;
-            fit_syntaxes(&rules.attributes, &mut desired, &profile.schema).map_err(unmappable)?;
+            let mut desired = match self.desired_user(document, &references, &profile) {
+                Ok(desired) => desired,
+                Err(problems) => return Err(self.unfit(state, document, &references, &profile, problems).await?),
+            };
             let mut observed = self.observe_user(&state.id, before.as_ref(), &desired).await?;
             if let (None, Some(entry)) = (&before, &observed) {
                 // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.
@@ -102,13 +104,20 @@ impl Bridge {
                     rules.disable.readmit(&mut desired, profile.flavor.lock, entry, state.before_disable.as_ref());
                 }
             } else {
-                observed = match self.keep_out(state, &mut desired, observed).await {
-                    Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
-                        last = Some((error, desired.dn()));
-                        continue;
+                observed = match observed {
+                    Some(entry) => match self.keep_out(state, entry).await {
+                        Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
+                            last = Some((error, desired.dn()));
+                            continue;
+                        }
+                        kept_out => Some(kept_out?),
+                    },
+                    None => {
+                        self.note_born_disabled(state).await?;
+                        None
                     }
-                    other => other?,
                 };
+                rules.disable.bar(&mut desired, profile.flavor.lock, observed.as_ref());
             }
             self.number(&rules.attributes, &state.id, observed.as_ref(), &mut desired).await?;
             let plan = diff(&desired, observed.as_ref(), &profile.schema);
@@ -154,6 +163,37 @@ impl Bridge {
             Some((error, _)) => Error::Directory(error),
             None => Error::Busy,
         })
+    }
+
+    /// The entry that the map makes of a user, in the forms of the server's schema.
+    fn desired_user(
+        &self,
+        document: &Document,
+        references: &References,
+        profile: &Profile,
+    ) -> Result<DesiredEntry, Vec<scim::Error>> {
+        let rules = &self.rules.users;
+        let mut desired = user::map_user(rules, document, references)?;
+        fit_syntaxes(&rules.attributes, &mut desired, &profile.schema)?;
+        Ok(desired)
+    }
+
+    /// What a user comes to whom the map does not fit. One who was so before, since the map is another now, and who must
+    /// not log in, does not.
+    async fn unfit(
+        &self,
+        state: &State,
+        document: &Document,
+        references: &References,
+        profile: &Profile,
+        problems: Vec<scim::Error>,
+    ) -> Result<Error, Error> {
+        let fitted = |settled: &Resource| self.desired_user(&settled.document, references, profile).is_ok();
+        if resource::is_active(document) || state.settled.as_ref().is_none_or(fitted) {
+            return Ok(unmappable(problems));
+        }
+        self.keep_out_linked(state).await?;
+        Ok(Error::Unfit(Box::new(unmappable(problems))))
     }
 
     /// Creates the entries between the base and the one that users belong below, where they are missing and wanted.

@@ -290,7 +290,12 @@ impl Bridge {
     async fn check_writable(&self, kind: Kind, document: &Document, before: Option<&Document>) -> Result<(), Error> {
         match kind {
             Kind::User => {
-                map_user(&self.rules.users, document, &References::new()).map_err(unmappable)?;
+                let fits = |document: &Document| map_user(&self.rules.users, document, &References::new());
+                // Whom the map did not fit before can be disabled: it is another map by now.
+                let leaves = !resource::is_active(document) && before.is_some_and(|before| fits(before).is_err());
+                if let (Err(problems), false) = (fits(document), leaves) {
+                    return Err(unmappable(problems));
+                }
                 let attributes = &self.rules.users.attributes;
                 let named_before = before.map(|before| rules::referenced(attributes, before)).unwrap_or_default();
                 let named: BTreeSet<ResourceId> = rules::referenced(attributes, document)

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::support::app::{CrashAt, TestApp, dn};
-use crate::support::entra::{person_with, remove_members};
+use crate::support::entra::{ENTERPRISE, person_with, remove_members};
 use crate::support::slapd::{Flavor, SUFFIX, Slapd};
 use crate::support::wait_for;
 use crate::support::workplace::Settings;
@@ -242,4 +242,30 @@ fn the_place_of_who_is_gone_being_taken_is_the_administrators_to_solve() {
     app.slapd.by_hand(&format!("dn: {}\nchangetype: delete\n", place(GONE)));
     wait_for("her to be moved away", || app.slapd.entry(&place(GONE)));
     assert_eq!(app.read_user(&ada)["active"], false);
+}
+
+#[test]
+fn whom_the_map_does_not_fit_any_more_can_be_disabled_all_the_same() {
+    let slapd = Slapd::start(Flavor::AsShipped);
+    let app = TestApp::start_before(slapd, &Settings::default());
+    let ada = ada(&app);
+    app.kill();
+    // Since then entries stand by department, and she has none.
+    let place = "\"ou={{ department }},ou=people,dc=example,dc=org\"";
+    app.workplace.reconfigure(&Settings::default().set("users.base_dn", place));
+    app.restart();
+    let target = format!("/Users/{ada}");
+    app.patch(&target, &json!([{"op": "Replace", "path": "title", "value": "Queen"}])).refuses(
+        400,
+        "invalidValue",
+        &["department", "has no value"],
+    );
+    let leaves = json!([{"op": "Replace", "path": "active", "value": "False"}]);
+    app.patch(&target, &leaves).fails_naming(500, &["the user is kept out", "department"]);
+    assert!(app.is_locked(&dn("ada")) && !app.slapd.bind(&dn("ada"), PASSWORD));
+    let works = json!([{"op": "Add", "path": format!("{ENTERPRISE}:department"), "value": "people"}]);
+    app.slapd.by_hand(&format!("dn: ou=people,ou=people,{SUFFIX}\nobjectClass: organizationalUnit\nou: people\n"));
+    app.patch(&target, &works).expect(200);
+    assert_eq!(app.read_user(&ada)["active"], false);
+    assert!(app.is_locked(&format!("uid=ada@contoso.com,ou=people,ou=people,{SUFFIX}")));
 }

@@ -128,6 +128,12 @@ impl Workplace {
         Self::with_file(settings, ldap_url, &settings.apply(&text))
     }
 
+    /// Writes another configuration, as an operator does between two starts.
+    pub(crate) fn reconfigure(&self, settings: &Settings) {
+        let example = fs::read_to_string(project().join("config.example.toml")).expect("the example");
+        fs::write(self.path("config.toml"), settings.apply(&example)).expect("a configuration file");
+    }
+
     /// A folder with this very text as its configuration.
     pub(crate) fn with_file(settings: &Settings, ldap_url: &str, configuration: &str) -> Self {
         let folder = TempDir::with_prefix("scimbridge-test-").expect("a folder for the program");
