@@ -14,6 +14,8 @@ const OPENLDAP_ROOT_DSE: &str = "OpenLDAProotDSE";
 pub const POST_READ: &str = "1.3.6.1.1.13.2";
 /// Results in pages (RFC 2696).
 pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+/// Setting a password (RFC 3062), an extended operation.
+pub const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 /// Transactions (RFC 5805 §4), an extended operation.
 pub const TRANSACTIONS: &str = "1.3.6.1.1.21.1";
 /// The password policy (draft-behera-ldap-password-policy §6). OpenLDAP advertises it when the overlay's module is

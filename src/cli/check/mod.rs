@@ -102,7 +102,7 @@ async fn in_directory(settings: &Settings, directory: &Directory) -> Vec<Finding
             server::Advertised::default()
         }
     };
-    findings.extend(server.findings(&profile));
+    findings.extend(server.findings(settings, &profile));
     findings.extend(server::size_limit(settings, directory).await);
     findings.extend(database::findings(settings, directory, &profile, &server).await);
     findings.extend(policy::findings(settings, directory, &profile, &server).await);

@@ -2,10 +2,11 @@
 
 use super::{bases, unanswered};
 use crate::config::Settings;
-use crate::directory::flavor::{PAGED_RESULTS, PASSWORD_POLICY, TRANSACTIONS};
+use crate::directory::flavor::{PAGED_RESULTS, PASSWORD_MODIFY, PASSWORD_POLICY, TRANSACTIONS};
 use crate::directory::{AttributeName, Dn, Entry, Value};
 use crate::ldap::{Directory, Error, Profile};
 use crate::mapping::Finding;
+use crate::mapping::password::Storage;
 
 /// How many entries are looked at to see whether a search is cut off. The limits that servers come with are below this.
 const ENOUGH: usize = 10_000;
@@ -52,8 +53,15 @@ impl Advertised {
     }
 
     /// What follows from what the server cannot do.
-    pub(super) fn findings(&self, profile: &Profile) -> Vec<Finding> {
+    pub(super) fn findings(&self, settings: &Settings, profile: &Profile) -> Vec<Finding> {
         let mut findings = Vec::new();
+        let by_server = settings.users.password.as_ref().is_some_and(|rule| rule.storage == Storage::Server);
+        if by_server && !self.has("supportedExtension", PASSWORD_MODIFY) {
+            findings.push(Finding::error(
+                "users.password_storage: the server does not offer the operation that sets passwords (RFC 3062)",
+                "let them be hashed here: users.password_storage = \"{SSHA512}\" or \"{ARGON2}\"",
+            ));
+        }
         if !self.has("supportedControl", PAGED_RESULTS) {
             findings.push(Finding::warning(
                 "the server does not offer results in pages (RFC 2696): large searches are answered in one piece",
