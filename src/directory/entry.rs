@@ -114,12 +114,12 @@ impl DesiredAttribute {
 }
 
 /// How much of an entry's relative name a rename exchanges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// The value of the naming attribute; other parts of the name were put there by somebody else.
     Part,
-    /// All of it: a second part is ours, and goes when it is needed no longer.
-    Whole,
+    /// Parts with one of these values too: they are ours, and go when they are needed no longer.
+    With(Vec<Value>),
 }
 
 /// Whether an existing entry is moved.

@@ -16,7 +16,7 @@ pub fn map_group(rules: &GroupRules, document: &Document) -> Result<DesiredEntry
         Ok(value) if problems.is_empty() => {
             let rdn = Rdn::new(rules.rdn.clone(), value);
             let parent = rules.base_dn.clone();
-            Ok(DesiredEntry { parent, placement: Placement::Initial, rdn, naming: Naming::Whole, attributes })
+            Ok(DesiredEntry { parent, placement: Placement::Initial, rdn, naming: Naming::Part, attributes })
         }
         Ok(_) => Err(problems),
         Err(problem) => {

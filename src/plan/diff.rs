@@ -69,10 +69,21 @@ fn wanted_rdn(desired: &DesiredEntry, observed: &Entry, schema: &Schema) -> Opti
     if named == value || held() {
         return None;
     }
-    match desired.naming {
-        Naming::Part => Some(present.with_value(attribute, value.clone())),
-        Naming::Whole => Some(desired.rdn.clone()),
+    let ours = match &desired.naming {
+        Naming::Part => return Some(present.with_value(attribute, value.clone())),
+        Naming::With(ours) => ours,
+    };
+    let is_theirs = |(name, value): &&(AttributeName, Value)| name != attribute && !ours.contains(value);
+    let kept = present.parts().iter().filter(is_theirs);
+    let added = desired.rdn.parts().iter().skip(1);
+    let mut new_rdn = Rdn::new(attribute.clone(), value.clone());
+    for (name, value) in kept.chain(added) {
+        // A name has one value of an attribute (RFC 4512 §2.3.1), and theirs tells it apart as well as ours.
+        if new_rdn.value(name).is_none() {
+            new_rdn = new_rdn.and(name.clone(), value.clone());
+        }
     }
+    Some(new_rdn)
 }
 
 /// What the directory makes of an entry when it is renamed and the old name's values go.

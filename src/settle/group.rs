@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use super::error::{refused, unmappable};
 use super::members::{Before, Roster, listed};
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
-use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Names, Ownership, Value};
+use crate::directory::{
+    AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Names, Naming, Ownership, Value,
+};
 use crate::ldap::{Depth, Fault, Filter, Profile};
 use crate::mapping::{GroupRules, fit_syntaxes, group};
 use crate::plan::{VALUES_PER_CHANGE, diff};
@@ -111,6 +113,8 @@ impl Bridge {
         for _ in 0..ATTEMPTS {
             let choice = self.choose_entry(rules, id, link, plain).await.map_err(|error| missing_base(rules, error))?;
             let mut desired = plain.clone();
+            // What tells twins apart is one of these; any other second part of a name was put there by hand.
+            desired.naming = Naming::With([id.short(), id.as_str()].map(Value::from).to_vec());
             let keeps_name = choice.entry.as_ref().is_some_and(|entry| carries_name(entry, plain));
             if !keeps_name && (plain_name != PlainName::Free || choice.plain_name != PlainName::Free) {
                 // The short id stays with an entry that this group left to others; then the whole one tells them apart.

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ATTEMPTS, Bridge, Error, link_to, refuse_unknown};
-use crate::directory::{Anchor, Dn, Names, Value};
+use crate::directory::{Action, Anchor, Change, Dn, Modification, Names, Tolerance, Value};
 use crate::mapping::{GroupRules, MemberRule};
-use crate::plan::{MemberDelta, Placeholder, StandIn, member_changes};
+use crate::plan::{MemberDelta, Placeholder, Plan, Reason, StandIn, member_changes};
 use crate::scim::{self, Kind, MemberChange, ResourceId, ScimType};
 use crate::store::{Known, MemberState};
 
@@ -181,23 +181,44 @@ impl Bridge {
         let joins = deltas.iter().any(|delta| !delta.joining.is_empty());
         let leaves = deltas.iter().any(|delta| !delta.leaving.is_empty());
         let stand_in = rules.dn_list().map(|attribute| StandIn { attribute, dn: &rules.placeholder });
-        // Another tool, or a hand, may have left the placeholder beside a member.
-        let is_left = match stand_in {
-            Some(StandIn { attribute, dn }) if joins && before == Before::Occupied => {
-                self.directory.holds(entry, attribute, &Value::from(dn)).await?
-            }
-            _ => false,
-        };
-        let swap =
-            if joins && (before == Before::Empty || is_left) { Placeholder::Out } else { Placeholder::Untouched };
+        let swap = if joins && before == Before::Empty { Placeholder::Out } else { Placeholder::Untouched };
         let plan = |swap| member_changes(entry, deltas, stand_in, swap);
-        match self.carry_out(plan(swap)).await {
+        match (self.carry_out(plan(swap)).await, stand_in) {
             // The class demands a member, and the last one leaves. The directory alone knows that: members that
             // were added by hand would have kept the entry valid without the placeholder.
-            Err(Error::Directory(error)) if error.is_object_class_violation() && leaves && stand_in.is_some() => {
-                self.carry_out(plan(Placeholder::In)).await.map(|_| ())
+            (Err(Error::Directory(error)), Some(stand_in)) if error.is_object_class_violation() && leaves => {
+                self.carry_out(plan(Placeholder::In)).await?;
+                self.clear_unneeded(entry, stand_in).await
             }
-            other => other.map(|_| ()),
+            (done, Some(stand_in)) if joins && before == Before::Occupied => {
+                done?;
+                self.clear_left(entry, stand_in).await
+            }
+            (done, _) => done.map(|_| ()),
+        }
+    }
+
+    /// Takes the placeholder away that was put in for a last member, if somebody joined meanwhile. Whoever joins looks
+    /// for it afterwards too: the later of the two sees what the other did.
+    pub(super) async fn clear_unneeded(&self, entry: &Dn, stand_in: StandIn<'_>) -> Result<(), Error> {
+        let found = self.directory.read(entry, std::slice::from_ref(stand_in.attribute)).await?;
+        let others = found.is_some_and(|found| found.values(stand_in.attribute).len() > 1);
+        if others { self.clear_left(entry, stand_in).await } else { Ok(()) }
+    }
+
+    /// Takes the placeholder away that stands beside a member: somebody left meanwhile, or another tool left it there.
+    async fn clear_left(&self, entry: &Dn, stand_in: StandIn<'_>) -> Result<(), Error> {
+        let value = Value::from(stand_in.dn);
+        if !self.directory.holds(entry, stand_in.attribute, &value).await? {
+            return Ok(());
+        }
+        let attribute = stand_in.attribute.clone();
+        let modifications = vec![Modification { attribute, action: Action::Delete, values: vec![value] }];
+        let change = Change::Modify { dn: entry.clone(), modifications, tolerance: Tolerance::AlreadySo };
+        match self.carry_out(Plan::of(change, Reason::Members)).await {
+            // It is needed again.
+            Err(Error::Directory(error)) if error.is_object_class_violation() => Ok(()),
+            done => done.map(|_| ()),
         }
     }
 

@@ -123,16 +123,24 @@ impl Bridge {
             |action, value: &Value| Modification { attribute: attribute.clone(), action, values: vec![value.clone()] };
         let mut modifications = vec![modification(Action::Delete, &succession.old)];
         modifications.extend(succession.new.as_ref().map(|new| modification(Action::Add, new)));
-        let change = Change::Modify { dn: entry.clone(), modifications, tolerance: Tolerance::AlreadySo };
+        let change = Change::Modify { dn: entry.clone(), modifications, tolerance: Tolerance::Exact };
         let groups = self.rules.groups.as_ref().filter(|groups| groups.dn_list() == Some(attribute));
         match (self.carry_out(Plan::of(change, Reason::Reference)).await, groups) {
+            // The old value went since it was found, and whoever took it away did not want the new one there; or the
+            // new one came, and the old one is left to go.
+            (Err(Error::Directory(error)), _) if error.is_already_so() => {
+                let modifications = vec![modification(Action::Delete, &succession.old)];
+                let change = Change::Modify { dn: entry.clone(), modifications, tolerance: Tolerance::AlreadySo };
+                self.carry_out(Plan::of(change, Reason::Reference)).await.map(|_| ())
+            }
             // The last member of a group whose class demands one.
             (Err(Error::Directory(error)), Some(groups)) if error.is_object_class_violation() => {
                 let leaving = vec![succession.old.clone()];
                 let delta = MemberDelta { attribute: attribute.clone(), joining: Vec::new(), leaving };
                 let stand_in = StandIn { attribute, dn: &groups.placeholder };
                 let plan = member_changes(entry, &[delta], Some(stand_in), Placeholder::In);
-                self.carry_out(plan).await.map(|_| ())
+                self.carry_out(plan).await?;
+                self.clear_unneeded(entry, stand_in).await
             }
             (other, _) => other.map(|_| ()),
         }

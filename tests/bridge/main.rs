@@ -36,6 +36,7 @@ mod failure;
 mod filters;
 mod groups;
 mod languages;
+mod laws;
 mod leaver;
 mod list;
 mod member_lists;

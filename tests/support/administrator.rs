@@ -74,6 +74,13 @@ impl Administrator {
         self.search(&format!("{branch},{SUFFIX}"), "sub", &["*"])
     }
 
+    /// All entries of the tree, with the operational attributes that are asked for beside the user attributes.
+    pub(crate) fn tree(&self, operational: &[&str]) -> Vec<Entry> {
+        let mut attributes = vec!["*"];
+        attributes.extend_from_slice(operational);
+        self.search(SUFFIX, "sub", &attributes)
+    }
+
     /// The entries below a branch as text; see [`ldif`].
     pub(crate) fn ldif(&self, branch: &str) -> String {
         let below: Vec<Entry> = self.entries(branch).into_iter().filter(|entry| entry.rdn() != branch).collect();

@@ -27,6 +27,16 @@ impl Entry {
             .unwrap_or_default()
     }
 
+    /// All attributes with their values, sorted; values that are no text as base64.
+    pub(crate) fn attributes(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.attributes
+    }
+
+    /// The DN of the entry above.
+    pub(crate) fn parent(&self) -> &str {
+        self.dn[self.rdn().len()..].trim_start_matches(',')
+    }
+
     /// The first RDN as text, such as `cn=Staff`.
     pub(crate) fn rdn(&self) -> &str {
         // Values escape their commas (as `\2C` or `\,`), so a bare comma ends the RDN.

@@ -12,6 +12,7 @@ pub(crate) mod entra;
 pub(crate) mod fixture;
 pub(crate) mod http;
 pub(crate) mod ldif;
+pub(crate) mod random;
 pub(crate) mod slapd;
 pub(crate) mod story;
 pub(crate) mod workplace;
