@@ -131,7 +131,11 @@ fn open_directory(settings: &Settings) -> anyhow::Result<Directory> {
 /// Prints a line of data.
 fn print(line: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to stdout"),
+    }
 }
 
 /// Prints an error with its causes, and a hint on a line of its own.

@@ -11,6 +11,9 @@ use unicode_normalization::UnicodeNormalization;
 use super::dn::Dn;
 use super::generalized_time::GeneralizedTime;
 
+/// The attribute that holds passwords (RFC 4519 §2.41).
+pub const PASSWORD_ATTRIBUTE: &str = "userPassword";
+
 /// An attribute description such as `givenName`: compared without case (RFC 4512 §2.5), shown as written.
 #[derive(Clone, Debug)]
 pub struct AttributeName(String);

@@ -23,6 +23,7 @@ struct AttributeType {
     equality: Option<String>,
     syntax: Option<String>,
     single_valued: bool,
+    operational: bool,
 }
 
 /// What is found of an attribute.
@@ -51,6 +52,7 @@ impl Schema {
                 equality: definition.words("EQUALITY").into_iter().next(),
                 syntax: definition.words("SYNTAX").into_iter().next(),
                 single_valued: definition.0.iter().any(|token| token == "SINGLE-VALUE"),
+                operational: definition.words("USAGE").iter().any(|usage| usage != "userapplications"),
             };
             for name in &attribute.names {
                 schema.attributes.insert(name.clone(), attribute.clone());
@@ -95,6 +97,11 @@ impl Schema {
     /// Whether the server knows the attribute.
     pub fn knows_attribute(&self, attribute: &AttributeName) -> bool {
         self.attribute(attribute).is_some()
+    }
+
+    /// Whether entries of every class can have the attribute: it is the server's own (RFC 4512 §4.1.2).
+    pub fn is_operational(&self, attribute: &AttributeName) -> bool {
+        self.attribute(attribute).is_some_and(|known| known.operational)
     }
 
     /// Whether an entry has one value of the attribute at most.

@@ -135,6 +135,16 @@ impl Syntax {
         }
     }
 
+    /// A value of the directory as SCIM has it: [`Syntax::adapt`] makes the same value of it again. `None` when it has no
+    /// form there.
+    pub fn read_back(self, value: &Value) -> Option<String> {
+        match self {
+            bytes if bytes.is_bytes() => Some(BASE64.encode(value.as_bytes())),
+            Syntax::PostalAddress => value.as_str().map(address_lines),
+            _ => value.as_str().map(str::to_owned),
+        }
+    }
+
     fn decode(self, text: &str) -> Option<Value> {
         let encoded = if self == Syntax::Jpeg { without_media_type(text) } else { text };
         BASE64.decode(encoded).ok().filter(|bytes| !bytes.is_empty()).map(Value::from)
@@ -152,6 +162,12 @@ fn postal_address(text: &str) -> Option<String> {
     let lines = text.split(['\r', '\n']).filter(|line| !line.is_empty());
     let escaped: Vec<String> = lines.map(|line| line.replace('\\', "\\5C").replace('$', "\\24")).collect();
     (!escaped.is_empty()).then(|| escaped.join("$"))
+}
+
+/// The lines of a value of that syntax, as a text of several.
+fn address_lines(value: &str) -> String {
+    let plain = |line: &str| line.replace("\\24", "$").replace("\\5C", "\\").replace("\\5c", "\\");
+    value.split('$').map(plain).collect::<Vec<String>>().join("\n")
 }
 
 /// `data:image/jpeg;base64,/9j/` as browsers and scripts write photos (RFC 2397), without what stands before the data.
@@ -192,6 +208,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_read_back_is_written_the_same() {
+        for address in ["Main 1$80331 Munich$Germany", "1 \\24t St$Reno \\5C NV", "one line"] {
+            let value = Value::from(address);
+            let text = Syntax::PostalAddress.read_back(&value).unwrap();
+            assert_eq!(Syntax::PostalAddress.adapt(&Value::from(text)), Some(value));
+        }
+        let photo = Value::from(vec![0xff, 0xd8, 0]);
+        let text = Syntax::Jpeg.read_back(&photo).unwrap();
+        assert_eq!(Syntax::Jpeg.adapt(&Value::from(text)), Some(photo));
+    }
 
     #[track_caller]
     fn check(syntax: Syntax, text: &str, expected: Option<&str>) {

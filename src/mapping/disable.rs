@@ -10,8 +10,8 @@ use crate::directory::{
     Ownership, Placement, Value,
 };
 
-/// The attribute that holds passwords (RFC 4519 §2.41).
-pub const PASSWORD_ATTRIBUTE: &str = "userPassword";
+pub use crate::directory::attribute::PASSWORD_ATTRIBUTE;
+
 /// Stands before a hash that is to let nobody in: crypt(3) has no such salt and matches no password, and the hash is
 /// still there for the day when it is to match again. The scheme is one that servers know: they take a value of an
 /// unknown one for a password in clear, and some would hash it, so that what was there before is lost.

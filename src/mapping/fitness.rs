@@ -86,7 +86,7 @@ pub fn findings(
                 format!("{section}: the directory has no attribute {attribute}"),
                 "correct its name in the map, or load the schema that defines it into the server",
             ));
-        } else if known_classes && !schema.allows(classes, attribute) {
+        } else if known_classes && !schema.is_operational(attribute) && !schema.allows(classes, attribute) {
             findings.push(Finding::error(
                 format!("{section}: none of the object classes allows the attribute {attribute}"),
                 format!("add a class that does to {section}.object_classes, or take it out of the map"),

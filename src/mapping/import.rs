@@ -6,12 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use super::{AttributeRule, GroupRules, References, Source, UserRules};
-use crate::directory::{AccountLock, AttributeName, Dn, Entry, Matching, Schema as Types, Value, syntax};
+use crate::directory::{AccountLock, AttributeName, Dn, Entry, Matching, Schema as Types, Syntax, Value, syntax};
 use crate::scim::schema::{Definition, Type};
 use crate::scim::{AttributePath, Document, Draft, Schema, patch, resource};
 
@@ -185,7 +183,7 @@ impl Reader<'_> {
         };
         let values = self.ordered(&rule.ldap).into_iter().filter(|value| !of_no_one(value));
         let read = |value: Value| {
-            let json = if rule.reference { self.reference(&value) } else { as_json(leaf, &value) };
+            let json = if rule.reference { self.reference(&value) } else { self.as_json(rule, leaf, &value) };
             json.map(|json| (value, json))
         };
         values.filter_map(read).collect()
@@ -200,6 +198,21 @@ impl Reader<'_> {
             values.insert(0, name.clone());
         }
         values
+    }
+
+    /// A value in the form of the SCIM attribute; `None` when it has none.
+    fn as_json(&self, rule: &AttributeRule, leaf: Option<&Definition>, value: &Value) -> Option<Json> {
+        let syntax = self.types.syntax(&rule.ldap);
+        let text = match syntax {
+            // Octets may be text, and are where SCIM has them so.
+            Some(syntax) if syntax != Syntax::OctetString || rule.is_binary() => syntax.read_back(value)?,
+            _ if value.as_str().is_none() && rule.is_binary() => Syntax::Binary.read_back(value)?,
+            _ => value.as_str()?.to_owned(),
+        };
+        let kind = leaf.map_or(Type::String, |leaf| leaf.kind);
+        let time = if kind == Type::DateTime { syntax::date_time(&text) } else { None };
+        let json = Json::String(time.unwrap_or(text));
+        resource::clean_value(leaf, "", &json).ok().flatten()
     }
 
     fn reference(&self, value: &Value) -> Option<Json> {
@@ -217,17 +230,6 @@ fn place_one(container: &mut Document, path: &AttributePath, value: Json) {
             }
         }
     }
-}
-
-/// A value in the form of the SCIM attribute; `None` when it has none.
-fn as_json(leaf: Option<&Definition>, value: &Value) -> Option<Json> {
-    let kind = leaf.map_or(Type::String, |leaf| leaf.kind);
-    let Some(text) = value.as_str() else {
-        return (kind == Type::Binary).then(|| json!(STANDARD.encode(value.as_bytes())));
-    };
-    let time = if kind == Type::DateTime { syntax::date_time(text) } else { None };
-    let json = time.map_or_else(|| json!(text), Json::String);
-    resource::clean_value(leaf, "", &json).ok().flatten()
 }
 
 #[cfg(test)]

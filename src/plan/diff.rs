@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, Reason};
+use crate::directory::attribute::PASSWORD_ATTRIBUTE;
 use crate::directory::{
     Action, AttributeName, Attributes, Change, DesiredAttribute, DesiredEntry, Dn, Entry, Matching, Modification,
     Naming, Ownership, Placement, Rdn, Schema, Tolerance, Value,
@@ -43,7 +44,9 @@ pub fn attribute_changes(
     entry: &Entry,
     schema: &Schema,
 ) -> Vec<Modification> {
-    wanted.iter().flat_map(|(name, wanted)| modifications(name, wanted, entry, schema)).collect()
+    let classes =
+        wanted.get(&AttributeName::of("objectClass")).map(|wanted| wanted.values.as_slice()).unwrap_or_default();
+    wanted.iter().flat_map(|(name, wanted)| modifications(name, wanted, entry, classes, schema)).collect()
 }
 
 /// The name that an entry is to be given, and the entry that it is moved below, where it is not as desired.
@@ -112,7 +115,13 @@ fn same(schema: &Schema, attribute: &AttributeName, left: &Value, right: &Value)
 /// Owned texts are wanted byte for byte, so that a change of case alone arrives: the directory keeps
 /// what it is sent. Names of entries, numbers, truth values and times are wanted by their meaning: every
 /// server prints them in its own way.
-fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry, schema: &Schema) -> Vec<Modification> {
+fn modifications(
+    name: &AttributeName,
+    wanted: &DesiredAttribute,
+    entry: &Entry,
+    classes: &[Value],
+    schema: &Schema,
+) -> Vec<Modification> {
     let present = entry.values(name);
     let rule = schema.matching(name);
     let values = distinct(&wanted.values, rule);
@@ -124,6 +133,9 @@ fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry,
     };
     let holds = |values: &[Value], value: &Value| values.iter().any(|other| identical(other, value));
     let (surplus, lacking): (Vec<Value>, Vec<Value>) = match wanted.ownership {
+        Ownership::Initial if present.is_empty() && is_newly_demanded(name, entry, classes, schema) => {
+            (Vec::new(), values.clone())
+        }
         Ownership::Initial => (Vec::new(), Vec::new()),
         Ownership::Owned => (
             present.iter().filter(|value| !holds(&values, value)).cloned().collect(),
@@ -154,7 +166,8 @@ fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry,
     if surplus.is_empty() && lacking.is_empty() {
         return Vec::new();
     }
-    if rule.is_none() {
+    // Passwords are exchanged as one too: a policy asks whoever names the old one to delete it for the old one in clear.
+    if rule.is_none() || *name == AttributeName::of(PASSWORD_ATTRIBUTE) {
         let kept = present.iter().filter(|value| !surplus.contains(value)).cloned();
         let values = kept.chain(lacking).collect();
         return vec![Modification { attribute: name.clone(), action: Action::Replace, values }];
@@ -163,6 +176,15 @@ fn modifications(name: &AttributeName, wanted: &DesiredAttribute, entry: &Entry,
         (!values.is_empty()).then(|| Modification { attribute: name.clone(), action, values })
     };
     [change(Action::Delete, surplus), change(Action::Add, lacking)].into_iter().flatten().collect()
+}
+
+/// Whether a class that the entry is about to get demands the attribute: an entry that was made by somebody else is
+/// given what a new one would be.
+fn is_newly_demanded(name: &AttributeName, entry: &Entry, classes: &[Value], schema: &Schema) -> bool {
+    let present = entry.values(&AttributeName::of("objectClass"));
+    let is_new = |class: &&Value| !present.iter().any(|other| Matching::CaseIgnore.equal(class, other));
+    let new: Vec<Value> = classes.iter().filter(is_new).cloned().collect();
+    schema.demands(&new, name)
 }
 
 /// The values without those that the directory holds equal to an earlier one and would refuse.

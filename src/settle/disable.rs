@@ -31,11 +31,15 @@ impl Bridge {
                 self.store.note_disabling(&state.id, &remembered).await?;
                 known = Some(remembered);
             }
-            self.bar(&entry.dn, changes).await?;
+            let refusal = match self.bar(&entry.dn, changes).await {
+                Err(error @ Error::Operator { .. }) => Err(error),
+                other => Ok(other?),
+            };
             let place = match branch {
                 Some(branch) => self.move_away(&entry.dn, branch).await?,
                 None => entry.dn.clone(),
             };
+            refusal?;
             // A server may answer one change with another: OpenLDAP lifts a lock when the password is changed.
             let attributes = self.observed_of_users().await?;
             entry = self.directory.read(&place, &attributes).await?.ok_or(Error::Busy)?;
@@ -73,9 +77,11 @@ impl Bridge {
         for (attribute, modifications) in by_attribute {
             let change = Change::Modify { dn: dn.clone(), modifications, tolerance: Tolerance::Exact };
             match self.carry_out(Plan::of(change, Reason::Disabled)).await {
-                Err(Error::Directory(error)) if error.fault() == Fault::Refused => {
+                Err(Error::Directory(error)) if matches!(error.fault(), Fault::Refused | Fault::Forbidden) => {
                     refusal = Err(refused(attribute.as_str(), error));
                 }
+                // Looked at again, when the others are as they should be.
+                Err(Error::Directory(error)) if error.fault() == Fault::Moved => refusal = Err(error.into()),
                 other => _ = other?,
             }
         }
@@ -88,8 +94,10 @@ impl Bridge {
         let place = branch.child(new_rdn.clone());
         let change = Change::Rename { dn: dn.clone(), new_rdn, new_parent: Some(branch.clone()) };
         match self.carry_out(Plan::of(change, Reason::Disabled)).await {
-            Err(Error::Directory(error)) if error.is_entry_already_exists() || error.fault() == Fault::Refused => {
-                Err(refused("users.disable.move_to", error))
+            Err(Error::Directory(error))
+                if error.is_entry_already_exists() || matches!(error.fault(), Fault::Refused | Fault::Forbidden) =>
+            {
+                Err(refused("move_to", error))
             }
             Err(Error::Directory(error)) if error.is_no_such_object() && self.is_missing(branch).await? => {
                 Err(Error::missing_base("users.disable.move_to", branch, error))

@@ -26,6 +26,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Link, Names};
 use crate::ldap::{self, Depth, Directory, Fault, Filter};
@@ -180,9 +181,10 @@ impl Bridge {
         let mut attempt = 1;
         loop {
             let state = self.store.state(id).await?.ok_or_else(|| Error::NotFound(id.clone()))?;
+            let span = tracing::info_span!("settle", scim.id = %id);
             let settled = match state.kind {
-                Kind::User => self.settle_user(&state, audience).await,
-                Kind::Group => self.settle_group(&state, audience).await,
+                Kind::User => self.settle_user(&state, audience).instrument(span).await,
+                Kind::Group => self.settle_group(&state, audience).instrument(span).await,
             };
             match settled {
                 // The server closed an idle connection, or was restarted: a new one may do.

@@ -108,6 +108,8 @@ impl SqliteStore {
                 done.map_err(failure(attempt))?;
             }
         } else {
+            // No entry ever had them.
+            number::release(connection, id).await?;
             delete_rows(connection, id).await?;
         }
         commit(write).await

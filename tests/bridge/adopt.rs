@@ -455,3 +455,58 @@ fn members_that_are_listed_by_uid_are_known_by_it_and_who_is_disabled_comes_so()
     let listed = app.slapd.values("cn=staff,ou=groups,dc=example,dc=org", "memberUid");
     assert_eq!(listed, ["ada", "nobody", "rob"]);
 }
+
+#[test]
+fn what_is_adopted_is_written_back_as_it_was() {
+    let slapd = Slapd::start(Flavor::AsShipped);
+    slapd.by_hand(&person_at(
+        &dn("ada"),
+        &[
+            "uid: ada@contoso.com",
+            "cn: Ada",
+            "displayName: Ada",
+            "sn: Byron",
+            "jpegPhoto:: /9j/4AAQ",
+            "jpegPhoto:: /9j/4AAR",
+            "postalAddress: 1 \\24t Main$80331 Munich \\5C 2$Germany",
+        ],
+    ));
+    let settings = Settings::default()
+        .add("[[users.attribute]]\nldap = \"jpegPhoto\"\nscim = 'photos[type eq \"photo\"].value'\n")
+        .add("[[users.attribute]]\nldap = \"postalAddress\"\nscim = 'addresses[type eq \"home\"].formatted'\n");
+    let app = TestApp::start_before(slapd, &settings);
+    app.kill();
+    let before = app.slapd.ldif("ou=people");
+    let said = app.workplace.run(&["adopt"]).succeeds();
+    assert!(!said.stdout.contains("with its first change"), "{said:#?}");
+    app.restart();
+    let ada = app.lookup_user("ada@contoso.com").unwrap();
+    assert_eq!(ada["addresses"][0]["formatted"], "1 $t Main\n80331 Munich \\ 2\nGermany");
+    app.disable_user(ada["id"].as_str().unwrap());
+    app.enable_user(ada["id"].as_str().unwrap());
+    assert_eq!(app.slapd.ldif("ou=people"), before);
+}
+
+#[test]
+fn who_is_adopted_into_a_class_gets_what_it_demands() {
+    let slapd = Slapd::start(Flavor::AsShipped);
+    slapd.by_hand(&person_at(&dn("ada"), &["uid: ada@contoso.com", "cn: Ada", "displayName: Ada", "sn: Byron"]));
+    let settings = Settings::default().set("users.object_classes", "[\"inetOrgPerson\", \"posixAccount\"]").add(
+        "[[users.attribute]]\nldap = \"uidNumber\"\nallocate = { from = 5000, to = 5999 }\n\
+         [[users.attribute]]\nldap = \"gidNumber\"\nvalue = \"100\"\n\
+         [[users.attribute]]\nldap = \"homeDirectory\"\nownership = \"initial\"\n\
+         template = \"/home/{{ userName | localpart }}\"\n",
+    );
+    let app = TestApp::start_before(slapd, &settings);
+    app.kill();
+    let said = app.workplace.run(&["adopt"]).succeeds();
+    for word in ["homeDirectory gets \"/home/ada\"", "uidNumber gets a number of 5000 to 5999", "posixAccount"] {
+        assert!(said.stdout.contains(word), "{word}: {said:#?}");
+    }
+    app.restart();
+    let ada = app.lookup_user("ada@contoso.com").unwrap()["id"].as_str().unwrap().to_owned();
+    app.disable_user(&ada);
+    assert!(app.is_locked(&dn("ada")));
+    assert_eq!(app.slapd.values(&dn("ada"), "homeDirectory"), ["/home/ada"]);
+    assert_eq!(app.slapd.values(&dn("ada"), "uidNumber"), ["5000"]);
+}

@@ -387,7 +387,10 @@ fn a_probe_without_rights_says_which_and_leaves_nothing_that_it_can_delete() {
     let rule = |base: &str| format!("access to dn.subtree=\"{base}\" by dn.exact=\"{BRIDGE}\" write by * break\n");
     let all = rule("ou=people,dc=example,dc=org") + &rule("ou=groups,dc=example,dc=org");
     slapd.reconfigure(&format!("access to attrs=userPassword by anonymous auth by * none\n{all}"));
-    probe(&slapd, &settings).has_errors(&["no password could be set for the throwaway user"]);
+    let unproved = probe(&slapd, &settings).succeeds();
+    unproved.says(&["warning: no password could be set for the throwaway user"]);
+    let by_password = settings.clone().set("users.disable.password", "true");
+    probe(&slapd, &by_password).has_errors(&["no password could be set for the throwaway user"]);
     // Passwords, and nobody may log in.
     slapd.reconfigure(&format!(
         "access to attrs=userPassword dn.subtree=\"ou=people,dc=example,dc=org\" by dn.exact=\"{BRIDGE}\" write by * none\n{all}"
@@ -395,5 +398,19 @@ fn a_probe_without_rights_says_which_and_leaves_nothing_that_it_can_delete() {
     probe(&slapd, &settings).has_errors(&["was not let in before it was disabled"]);
     slapd.reconfigure(&all);
     probe(&slapd, &settings).succeeds().says(&[PROVED]);
+    assert_eq!(slapd.ldif("ou=people") + &slapd.ldif("ou=groups"), "");
+}
+
+#[test]
+fn a_probe_sets_passwords_as_those_of_entra_are_set() {
+    let slapd = Slapd::start(Flavor::AsShipped);
+    let pushed = "[[users.attribute]]\nldap = \"userPassword\"\nscim = \"password\"\n";
+    let hashed = Settings::default().add(pushed).set("users.password_storage", "\"{ARGON2}\"");
+    probe(&slapd, &hashed).has_errors(&["was not let in before it was disabled"]);
+    slapd.reconfigure_server("moduleload argon2.so\n");
+    probe(&slapd, &hashed).succeeds().says(&[PROVED]);
+    let elsewhere = "[[users.attribute]]\nldap = \"userPassword\"\ntemplate = \"{SASL}{{ userName }}\"\n";
+    let said = probe(&slapd, &Settings::default().add(elsewhere)).succeeds();
+    said.says(&["note: whether a disabled user is let in cannot be tried"]);
     assert_eq!(slapd.ldif("ou=people") + &slapd.ldif("ou=groups"), "");
 }

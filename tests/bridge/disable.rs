@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::app::{CrashAt, TestApp, dn};
 use crate::support::entra::{ENTERPRISE, person_with, remove_members};
-use crate::support::slapd::{Flavor, SUFFIX, Slapd};
+use crate::support::slapd::{ADMIN_PASSWORD, Flavor, SUFFIX, Slapd};
 use crate::support::wait_for;
 use crate::support::workplace::Settings;
 
@@ -241,7 +241,7 @@ fn the_place_of_who_is_gone_being_taken_is_the_administrators_to_solve() {
     assert!(app.is_locked(&dn("ada")), "the lock is the default");
     app.slapd.by_hand(&format!("dn: {}\nchangetype: delete\n", place(GONE)));
     wait_for("her to be moved away", || app.slapd.entry(&place(GONE)));
-    assert_eq!(app.read_user(&ada)["active"], false);
+    wait_for("it to be told", || (app.read_user(&ada)["active"] == false).then_some(()));
 }
 
 #[test]
@@ -268,4 +268,39 @@ fn whom_the_map_does_not_fit_any_more_can_be_disabled_all_the_same() {
     app.patch(&target, &works).expect(200);
     assert_eq!(app.read_user(&ada)["active"], false);
     assert!(app.is_locked(&format!("uid=ada@contoso.com,ou=people,ou=people,{SUFFIX}")));
+}
+
+#[test]
+fn a_hash_is_made_unusable_by_an_identity_of_the_bridges_own_too() {
+    // A policy asks everybody but its own administrator for the old password when one is deleted.
+    const BRIDGE: &str = "cn=bridge,dc=example,dc=org";
+    let settings = settings()
+        .set("users.disable.password", "true")
+        .variable("SCIMBRIDGE__LDAP__BIND_DN", BRIDGE)
+        .add("[[users.attribute]]\nldap = \"userPassword\"\nscim = \"password\"\n");
+    let app = TestApp::start_with(Flavor::AsShipped, settings);
+    app.slapd.by_hand(&format!(
+        "dn: {BRIDGE}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: bridge\n\
+         userPassword: {ADMIN_PASSWORD}\n"
+    ));
+    app.slapd.reconfigure(&format!("access to *\n    by dn.exact=\"{BRIDGE}\" write\n    by * break\n"));
+    app.restart();
+    let ada = app.create_user(&person_with("ada", json!({"password": PASSWORD})));
+    let before = app.directory();
+    app.disable_user(&ada);
+    assert!(!app.slapd.bind(&dn("ada"), PASSWORD));
+    app.enable_user(&ada);
+    assert!(app.slapd.bind(&dn("ada"), PASSWORD));
+    assert_eq!(app.directory(), before);
+}
+
+#[test]
+fn a_value_that_the_entry_has_no_class_for_costs_no_other_strategy() {
+    let app = app(&settings()
+        .set("users.disable.move_to", &format!("{GONE:?}"))
+        .add("[[users.disable.set]]\nldap = \"shadowExpire\"\nvalue = \"1\"\n"));
+    let ada = ada(&app);
+    let leaves = json!([{"op": "Replace", "path": "active", "value": "False"}]);
+    app.patch(&format!("/Users/{ada}"), &leaves).fails_naming(500, &["users.disable", "shadowExpire"]);
+    assert!(app.slapd.entry(&place(GONE)).is_some(), "she is moved all the same");
 }

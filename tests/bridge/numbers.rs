@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::support::app::{CrashAt, TestApp, dn, group_dn};
-use crate::support::entra::person;
+use crate::support::entra::{person, person_with};
 use crate::support::slapd::{Flavor, SUFFIX, Slapd};
 use crate::support::wait_for;
 use crate::support::workplace::{Settings, Workplace};
@@ -126,4 +126,15 @@ fn a_range_that_makes_no_sense_is_told_before_anything_runs() {
     check(settings(0, 4999)).fails_naming(&["allocate", "is no range"]);
     let both = "[[users.attribute]]\nldap = \"employeeNumber\"\nscim = \"title\"\nallocate = { from = 1, to = 2 }\n";
     check(Settings::default().add(both)).fails_naming(&["scim", "makes no sense beside allocate"]);
+}
+
+#[test]
+fn a_creation_that_is_refused_wastes_no_number() {
+    let app = TestApp::start_with(Flavor::AsShipped, settings(5000, 5999));
+    let fax = json!({"phoneNumbers": [{"type": "fax", "value": "gehört niemandem"}]});
+    for _ in 0..3 {
+        app.post("/Users", &person_with("ada", fax.clone())).refuses(400, "invalidValue", &["fax"]);
+    }
+    app.user("ada");
+    assert_eq!(number(&app, "ada"), "5000");
 }

@@ -15,8 +15,8 @@ use crate::cli::{open_directory, rules};
 use crate::config::Settings;
 use crate::directory::{Action, AttributeName, Change, Dn, Modification, Tolerance, Value};
 use crate::ldap::{self, Depth, Directory, Filter};
-use crate::mapping::Finding;
 use crate::mapping::disable::PASSWORD_ATTRIBUTE;
+use crate::mapping::{Finding, PasswordRule};
 use crate::scim::{Draft, Kind, Patch, Precondition, ResourceId};
 use crate::settle::{Bridge, Verdict};
 use crate::store::SqliteStore;
@@ -45,6 +45,7 @@ pub(super) async fn findings(settings: &Settings, directory: &Directory) -> Vec<
 struct Probe {
     bridge: Bridge,
     name: String,
+    password: SecretString,
 }
 
 /// What a bind with the right password came to.
@@ -57,12 +58,17 @@ enum Bind {
 }
 
 impl Probe {
+    #[expect(clippy::disallowed_methods, reason = "here a password is made")]
     async fn new(settings: &Settings, place: &std::path::Path) -> anyhow::Result<Probe> {
         let store = SqliteStore::open(&format!("sqlite://{}", place.display())).await?;
         let directory = open_directory(settings)?;
         let patience = settings.ldap.timeout * 3;
-        let bridge = Bridge::new(Arc::new(store), directory, rules(settings), patience, CancellationToken::new());
-        Ok(Probe { bridge, name: format!("scimbridge-probe-{}", std::process::id()) })
+        let mut rules = rules(settings);
+        // It stands below the base itself: which containers there are is nobody's to guess, and none is to be left.
+        rules.users.place.containers.clear();
+        let bridge = Bridge::new(Arc::new(store), directory, rules, patience, CancellationToken::new());
+        let password = SecretString::from(format!("Probe-{}-of-scimbridge", uuid::Uuid::new_v4()));
+        Ok(Probe { bridge, name: format!("scimbridge-probe-{}", std::process::id()), password })
     }
 
     async fn run(&self, settings: &Settings, directory: &Directory) -> Vec<Finding> {
@@ -80,17 +86,32 @@ impl Probe {
 
     /// The throwaway user logs in, is disabled, is not let in, is enabled and logs in.
     async fn log_in(&self, settings: &Settings, directory: &Directory, user: &ResourceId) -> Vec<Finding> {
-        let password = SecretString::from(format!("Probe-{}-of-scimbridge", user.as_str()));
+        let password = self.password.clone();
         let Some(dn) = self.entry(settings, directory).await else {
             let what = format!("the throwaway user {} was created, and ldap.bind_dn does not see its entry", self.name);
             return vec![Finding::error(what, "let it read below users.base_dn what it writes there")];
         };
-        if let Err(error) = set_password(directory, &dn, &password).await {
-            return vec![Finding::error(
-                format!("no password could be set for the throwaway user {dn}: {}", with_causes(&error)),
-                "give ldap.bind_dn the right to write userPassword, see that the classes allow it, and run the probe \
-                 again; or try by hand whether a disabled user is let in",
-            )];
+        let is_elsewhere =
+            settings.users.attributes.iter().any(|rule| rule.ldap == AttributeName::of(PASSWORD_ATTRIBUTE));
+        if is_elsewhere {
+            let mut findings: Vec<Finding> = self.set_active(user, false).await.err().into_iter().collect();
+            findings.extend(self.set_active(user, true).await.err());
+            findings.push(Finding::note(
+                "whether a disabled user is let in cannot be tried: the map says that passwords are not in the directory",
+                "disable somebody and see that they cannot log in",
+            ));
+            return findings;
+        }
+        let is_pushed = settings.users.password.as_ref().is_some_and(PasswordRule::is_pushed);
+        if let Err(error) = if is_pushed { Ok(()) } else { set_password(directory, &dn, &password).await } {
+            let what = format!("no password could be set for the throwaway user {dn}: {}", with_causes(&error));
+            let remedy = "give ldap.bind_dn the right to write userPassword for the time of the probe, see that the \
+                          classes allow it; or try by hand whether a disabled user is let in";
+            let mut findings: Vec<Finding> = self.set_active(user, false).await.err().into_iter().collect();
+            findings.extend(self.set_active(user, true).await.err());
+            let needs_it = settings.users.disable.password;
+            findings.push(if needs_it { Finding::error(what, remedy) } else { Finding::warning(what, remedy) });
+            return findings;
         }
         match bind(settings, &dn, &password).await {
             Bind::LetIn => {}
@@ -156,6 +177,8 @@ impl Probe {
     fn user(&self) -> Json {
         let text = &self.name;
         json!({
+            // Set as those that Entra sends are, where it may send any.
+            "password": self.password.expose_secret(),
             "userName": format!("{text}@probe.invalid"), "externalId": text, "displayName": text, "active": true,
             "name": {"formatted": text, "familyName": text, "givenName": text},
             "emails": [{"type": "work", "primary": true, "value": format!("{text}@probe.invalid")}],
@@ -282,7 +305,8 @@ fn not_let_in(when: &str, dn: &Dn, bind: &Bind) -> Finding {
     Finding::error(
         format!("the throwaway user was not let in {when}, with the right password: {why}"),
         "see that anonymous clients have the right `auth` to userPassword (access to attrs=userPassword by anonymous \
-         auth), and that no policy wants a new password first",
+         auth), that no policy wants a new password first, and that the server knows the scheme of \
+         users.password_storage (moduleload pw-sha2, moduleload argon2)",
     )
 }
 

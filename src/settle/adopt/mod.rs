@@ -272,7 +272,10 @@ fn differences(plan: &Plan) -> Vec<String> {
                         Action::Replace => "becomes",
                     };
                     let values: Vec<String> = change.values.iter().map(quoted).collect();
-                    said.push(format!("{} {verb} {}", change.attribute, values.join(", ")));
+                    said.push(match values.as_slice() {
+                        [] => format!("{} loses all values", change.attribute),
+                        _ => format!("{} {verb} {}", change.attribute, values.join(", ")),
+                    });
                 }
             }
             Change::Rename { new_rdn, new_parent: None, .. } => said.push(format!("it is renamed to {new_rdn}")),

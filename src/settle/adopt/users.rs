@@ -6,7 +6,7 @@ use super::{
 use crate::directory::{AttributeName, DesiredEntry, Entry, Matching, Value};
 use crate::ldap::{self, Filter, Profile};
 use crate::mapping::user::map_user;
-use crate::mapping::{References, UserRules, fit_syntaxes, import};
+use crate::mapping::{References, UserRules, fit_syntaxes, import, rules};
 use crate::plan::diff;
 use crate::scim::index::fold_case;
 use crate::scim::{self, Document, Kind, resource};
@@ -192,11 +192,14 @@ impl Bridge {
 
     /// The user with all references, and what the map wants otherwise.
     fn user_at(&self, profile: &Profile, places: &Places, entry: &Entry) -> Result<(Document, Vec<String>), String> {
-        let rules = &self.rules.users;
-        let referred = import::referred(&rules.attributes, entry).into_iter();
+        let users = &self.rules.users;
+        let referred = import::referred(&users.attributes, entry).into_iter();
         let references = referred.filter_map(|dn| Some((places.at(&dn)?.0.clone(), dn))).collect();
         let (document, desired) = self.read_user(profile, entry, &references)?;
-        Ok((document, differences(&diff(&desired, Some(entry), &profile.schema))))
+        let mut differences = differences(&diff(&desired, Some(entry), &profile.schema));
+        let lacking = rules::allocated(&users.attributes).filter(|(attribute, _)| entry.values(attribute).is_empty());
+        differences.extend(lacking.map(|(attribute, range)| format!("{attribute} gets a number of {range}")));
+        Ok((document, differences))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Numbers that were given to entries.
 
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use super::super::Error;
 use super::{failure, failure_or_taken};
@@ -47,5 +47,15 @@ pub(super) async fn take(
         .execute(writer)
         .await
         .map_err(failure_or_taken("take a number", &format!("the number {number} of {attribute}")))?;
+    Ok(())
+}
+
+/// Gives the numbers of a resource that never came to be back.
+pub(super) async fn release(connection: &mut SqliteConnection, id: &ResourceId) -> Result<(), Error> {
+    sqlx::query("DELETE FROM number WHERE resource_id = $1")
+        .bind(id.as_str())
+        .execute(connection)
+        .await
+        .map_err(failure("give numbers back"))?;
     Ok(())
 }
