@@ -60,6 +60,10 @@ fn disable(checker: &mut Checker, written: raw::Disable, base: &Dn, rdn: &Attrib
     let move_to = written.move_to.map(|text| checker.dn("users.disable.move_to", &text));
     if move_to.as_ref() == Some(base) {
         checker.problem("users.disable.move_to", "is users.base_dn itself: nobody would be moved");
+    } else if let Some(branch) = move_to.as_ref().filter(|branch| base.is_under(branch)) {
+        let detail =
+            format!("users.base_dn is below {branch}: everybody stands there already, and nobody would be moved");
+        checker.problem("users.disable.move_to", detail);
     }
     let mut set = BTreeMap::new();
     for (index, written) in written.set.into_iter().enumerate() {

@@ -138,6 +138,10 @@ pub struct BeforeDisable {
     pub parent: Option<Dn>,
     /// What the attributes held; no values: it was not there.
     pub attributes: Attributes,
+    /// Whether a lock was set for it, by whatever was configured then.
+    pub lock: bool,
+    /// Whether hashes were made unusable for it.
+    pub password: bool,
 }
 
 /// An entry as the mapping wants it.

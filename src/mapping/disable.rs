@@ -42,13 +42,12 @@ impl Disable {
         self.set.keys().cloned().chain(self.lock.then(|| lock.attribute())).chain(password)
     }
 
-    /// What keeps the user out, attribute by attribute, in the entry that is there; or in one that is to be created.
-    pub fn barring(&self, lock: AccountLock, entry: Option<&Entry>) -> BTreeMap<AttributeName, DesiredAttribute> {
+    /// What keeps the user out, attribute by attribute, in the entry that is there, or as it would be created.
+    pub fn barring(&self, lock: AccountLock, entry: &Entry) -> BTreeMap<AttributeName, DesiredAttribute> {
         let mut wanted: BTreeMap<AttributeName, DesiredAttribute> = BTreeMap::new();
         if self.lock {
             // Whatever lock was there: one after failed logins ends by itself.
-            let present = entry.map(|entry| entry.values(&lock.attribute())).unwrap_or_default();
-            let locked = present.iter().find(|value| lock.is_locked(value)).cloned();
+            let locked = entry.values(&lock.attribute()).iter().find(|value| lock.is_locked(value)).cloned();
             let values = vec![locked.unwrap_or_else(|| lock.locked())];
             wanted.insert(lock.attribute(), DesiredAttribute::new(Ownership::Owned, values));
         }
@@ -56,21 +55,31 @@ impl Disable {
             wanted.insert(attribute.clone(), DesiredAttribute::new(Ownership::Owned, values.clone()));
         }
         if self.password {
-            wanted.extend(exchanged(entry, |value| (!value.as_bytes().starts_with(UNUSABLE)).then(|| unusable(value))));
+            wanted
+                .extend([exchanged(entry, |value| (!value.as_bytes().starts_with(UNUSABLE)).then(|| unusable(value)))]);
         }
         wanted
     }
 
-    /// Wants of the entry that is there, or of one that is to be created, that it keeps its user out.
-    pub fn bar(&self, desired: &mut DesiredEntry, lock: AccountLock, entry: Option<&Entry>) {
+    /// Wants of the entry that is there, or as it would be created, that it keeps its user out.
+    pub fn bar(&self, desired: &mut DesiredEntry, lock: AccountLock, entry: &Entry) {
         desired.attributes.extend(self.barring(lock, entry));
         if let Some(branch) = &self.move_to {
-            desired.parent = branch.clone();
+            // Below the branch somebody may sort them by hand.
+            let sorted = entry.dn.parent().filter(|_| entry.dn.is_under(branch));
+            desired.parent = sorted.unwrap_or_else(|| branch.clone());
             desired.placement = Placement::Owned;
         }
     }
 
-    /// Lets the user of the entry in again. What the map owns, it says itself.
+    /// The attributes that were changed to keep a user out, by whatever was configured then.
+    pub fn changed(before: &BeforeDisable, lock: AccountLock) -> impl Iterator<Item = AttributeName> {
+        let password = before.password.then(|| AttributeName::of(PASSWORD_ATTRIBUTE));
+        before.attributes.keys().cloned().chain(before.lock.then(|| lock.attribute())).chain(password)
+    }
+
+    /// Lets the user of the entry in again: undoes what is configured, and what was when they were kept out. What the
+    /// map owns, it says itself.
     pub fn readmit(
         &self,
         desired: &mut DesiredEntry,
@@ -79,27 +88,31 @@ impl Disable {
         before: Option<&BeforeDisable>,
     ) {
         let mut wanted: BTreeMap<AttributeName, DesiredAttribute> = BTreeMap::new();
-        if self.lock {
+        if self.lock || before.is_some_and(|before| before.lock) {
             // A lock after failed logins is the directory's own and stays.
             let locked = entry.values(&lock.attribute()).iter().filter(|value| lock.is_locked(value));
             wanted.insert(lock.attribute(), without(locked.cloned().collect()));
         }
-        for (attribute, values) in &self.set {
-            let kept = before.and_then(|before| before.attributes.get(attribute));
-            let undone = match kept {
-                Some(kept) => DesiredAttribute::new(Ownership::Owned, kept.clone()),
-                None => without(values.clone()),
-            };
-            wanted.insert(attribute.clone(), undone);
-        }
-        if self.password {
-            wanted.extend(exchanged(Some(entry), |value| {
+        wanted.extend(self.set.iter().map(|(attribute, values)| (attribute.clone(), without(values.clone()))));
+        let kept = before.iter().flat_map(|before| &before.attributes);
+        wanted.extend(
+            kept.map(|(attribute, values)| {
+                (attribute.clone(), DesiredAttribute::new(Ownership::Owned, values.clone()))
+            }),
+        );
+        if self.password || before.is_some_and(|before| before.password) {
+            wanted.extend([exchanged(entry, |value| {
                 value.as_bytes().strip_prefix(UNUSABLE).map(|hash| Value::from(hash.to_vec()))
-            }));
+            })]);
         }
         let is_mapped =
             |name: &AttributeName| desired.attributes.get(name).is_some_and(|own| own.ownership == Ownership::Owned);
         wanted.retain(|name, _| !is_mapped(name));
+        for (name, undone) in &mut wanted {
+            // What the map wants to be there at least, comes beside what stood before.
+            let shared = desired.attributes.get(name).filter(|own| own.ownership == Ownership::Shared);
+            undone.values.extend(shared.into_iter().flat_map(|own| own.values.iter().cloned()));
+        }
         desired.attributes.extend(wanted);
         if self.move_to.as_ref().is_some_and(|branch| entry.dn.is_under(branch)) {
             if let Some(parent) = before.and_then(|before| before.parent.clone())
@@ -108,6 +121,14 @@ impl Disable {
                 desired.parent = parent;
             }
             desired.placement = Placement::Owned;
+        }
+    }
+
+    /// Leaves an entry where it is that somebody put below the branch of those who are disabled: like a lock by hand,
+    /// that is undone only when it is said that the user is active.
+    pub fn leave(&self, desired: &mut DesiredEntry, entry: &Entry) {
+        if self.move_to.as_ref().is_some_and(|branch| entry.dn.is_under(branch)) {
+            desired.placement = Placement::Initial;
         }
     }
 
@@ -127,11 +148,14 @@ impl Disable {
         let stands_elsewhere = self.move_to.as_ref().is_some_and(|branch| !entry.dn.is_under(branch));
         let parent = if stands_elsewhere { entry.dn.parent() } else { None };
         let unknown_parent = parent.is_some() && known.is_none_or(|known| known.parent != parent);
-        if missing.is_empty() && !unknown_parent && known.is_some() {
+        let is_known = |known: &BeforeDisable| (known.lock || !self.lock) && (known.password || !self.password);
+        if missing.is_empty() && !unknown_parent && known.is_some_and(is_known) {
             return None;
         }
         let mut remembered = known.cloned().unwrap_or_default();
         remembered.attributes.extend(missing);
+        remembered.lock |= self.lock;
+        remembered.password |= self.password;
         remembered.parent = parent.or(remembered.parent);
         Some(remembered)
     }
@@ -164,14 +188,11 @@ fn unusable(value: &Value) -> Value {
 }
 
 /// The passwords of an entry, those exchanged for which there is something else.
-fn exchanged(
-    entry: Option<&Entry>,
-    other: impl Fn(&Value) -> Option<Value>,
-) -> Option<(AttributeName, DesiredAttribute)> {
+fn exchanged(entry: &Entry, other: impl Fn(&Value) -> Option<Value>) -> (AttributeName, DesiredAttribute) {
     let name = AttributeName::of(PASSWORD_ATTRIBUTE);
-    let present = entry?.values(&name);
+    let present = entry.values(&name);
     let (unwanted, values) = present.iter().filter_map(|value| Some((value.clone(), other(value)?))).unzip();
-    Some((name, DesiredAttribute { ownership: Ownership::Shared, values, unwanted }))
+    (name, DesiredAttribute { ownership: Ownership::Shared, values, unwanted })
 }
 
 #[cfg(test)]
@@ -199,7 +220,7 @@ mod tests {
     fn hashes_are_marked_once_and_come_back() {
         let name = AttributeName::of(PASSWORD_ATTRIBUTE);
         let usable = entry("uid=a,ou=p", &[("userPassword", "{SSHA}x"), ("userPassword", "{CRYPT}!disabled!{SSHA}y")]);
-        let barring = disable().barring(AccountLock::PASSWORD_POLICY, Some(&usable));
+        let barring = disable().barring(AccountLock::PASSWORD_POLICY, &usable);
         let password = barring.get(&name).unwrap();
         assert_eq!(password.values, [Value::from("{CRYPT}!disabled!{SSHA}x")]);
         assert_eq!(password.unwanted, [Value::from("{SSHA}x")]);
@@ -209,10 +230,10 @@ mod tests {
     fn a_lock_is_one_in_either_case() {
         let lock = AccountLock::ACCOUNT_INACTIVATION;
         let locked = entry("uid=a,ou=p", &[("nsAccountLock", "true")]);
-        let barring = disable().barring(lock, Some(&locked));
+        let barring = disable().barring(lock, &locked);
         assert_eq!(barring.get(&lock.attribute()).unwrap().values, [Value::from("true")]);
         let open = entry("uid=a,ou=p", &[("nsAccountLock", "false")]);
-        assert_eq!(disable().barring(lock, Some(&open)).get(&lock.attribute()).unwrap().values, [lock.locked()]);
+        assert_eq!(disable().barring(lock, &open).get(&lock.attribute()).unwrap().values, [lock.locked()]);
     }
 
     #[test]

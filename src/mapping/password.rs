@@ -61,6 +61,11 @@ impl PasswordRule {
         !matches!(self.source, PasswordSource::Initial(_))
     }
 
+    /// Whether it matters that an entry is new.
+    pub fn is_for_new_entries(&self) -> bool {
+        !matches!(self.source, PasswordSource::Pushed)
+    }
+
     /// The password that the entry is to get now, if any.
     ///
     /// # Errors

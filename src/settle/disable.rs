@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use super::{ATTEMPTS, Bridge, Error};
-use crate::directory::{AttributeName, BeforeDisable, Change, Dn, Entry, Modification, Tolerance};
+use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Modification, Naming, Placement, Tolerance};
 use crate::ldap::{self, Fault};
-use crate::plan::{Plan, Reason, attribute_changes};
+use crate::mapping::Disable;
+use crate::plan::{Plan, Reason, attribute_changes, diff};
+use crate::scim::{Kind, ResourceId};
 use crate::store::State;
 
 impl Bridge {
@@ -20,7 +22,7 @@ impl Bridge {
         let profile = self.directory.profile().await?;
         let mut known = state.before_disable.clone();
         for _ in 0..ATTEMPTS {
-            let wanted = disable.barring(profile.flavor.lock, Some(&entry));
+            let wanted = disable.barring(profile.flavor.lock, &entry);
             let changes = attribute_changes(&wanted, &entry, &profile.schema);
             let branch = disable.move_to.as_ref().filter(|branch| !entry.dn.is_under(branch));
             if changes.is_empty() && branch.is_none() {
@@ -47,10 +49,12 @@ impl Bridge {
         Err(Error::Busy)
     }
 
-    /// Notes of a user who is disabled before there is an entry that this is ours to undo.
-    pub(super) async fn note_born_disabled(&self, state: &State) -> Result<(), Error> {
-        if state.before_disable.is_none() {
-            self.store.note_disabling(&state.id, &BeforeDisable::default()).await?;
+    /// Notes of a user who is disabled before there is an entry that this is ours to undo. What a new entry would hold
+    /// stands before it is disabled, though it never does.
+    pub(super) async fn note_born_disabled(&self, state: &State, unborn: &Entry) -> Result<(), Error> {
+        let remembered = self.rules.users.disable.remembered(unborn, None);
+        if let (None, Some(remembered)) = (&state.before_disable, remembered) {
+            self.store.note_disabling(&state.id, &remembered).await?;
         }
         Ok(())
     }
@@ -65,6 +69,45 @@ impl Bridge {
             Some(entry) => self.keep_out(state, entry).await.map(|_| ()),
             None => Ok(()),
         }
+    }
+
+    /// Whatever else of a refused change stays in the entry, whether the user may log in is as it was before.
+    pub(super) async fn restore_access(&self, id: &ResourceId) -> Result<(), Error> {
+        let Some(state) = self.store.state(id).await?.filter(|state| state.kind == Kind::User) else {
+            return Ok(());
+        };
+        match &state.settled {
+            Some(settled) if !settled.is_active() => self.keep_out_linked(&state).await,
+            Some(_) if state.may_be_disabled => {
+                self.let_in_again(&state).await?;
+                Ok(self.store.note_enabled(id).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Undoes what kept the user of an entry out that was there before its resource, when that is given up: nobody
+    /// would know of it any more.
+    pub(super) async fn let_in_again(&self, state: &State) -> Result<(), Error> {
+        let (Some(link), Some(before)) = (&state.link, &state.before_disable) else {
+            return Ok(());
+        };
+        let rules = &self.rules.users;
+        let profile = self.directory.profile().await?;
+        let mut attributes = self.observed_of_users().await?;
+        attributes.extend(Disable::changed(before, profile.flavor.lock));
+        let Some(entry) = self.linked_entry(link, &rules.base_dn, &attributes).await? else {
+            return Ok(());
+        };
+        let mut desired = DesiredEntry {
+            parent: rules.base_dn.clone(),
+            placement: Placement::Initial,
+            rdn: entry.dn.rdn().cloned().ok_or(Error::Busy)?,
+            naming: Naming::Part,
+            attributes: BTreeMap::new(),
+        };
+        rules.disable.readmit(&mut desired, profile.flavor.lock, &entry, Some(before));
+        self.carry_out(diff(&desired, Some(&entry), &profile.schema)).await.map(|_| ())
     }
 
     /// Makes each change for itself; tells of a refusal when all have been tried.

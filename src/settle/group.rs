@@ -291,7 +291,7 @@ impl Bridge {
             occupied |= self.store.has_members(sibling).await?;
         }
         let before = if occupied { Before::Occupied } else { Before::Empty };
-        self.move_members(rules, &home.link.dn, &roster, before).await?;
+        self.move_members(rules, Some(id), &home.link.dn, &roster, before).await?;
         Ok(unsettled)
     }
 
@@ -318,7 +318,7 @@ impl Bridge {
         let mut mine: BTreeSet<ResourceId> = self.store.wanted_members(id).await?.into_iter().collect();
         mine.extend(self.store.unsettled_members(id).await?.into_iter().map(|(id, _)| id));
         let roster = Roster { leaving: self.exclusive(mine, &siblings).await?, ..Roster::default() };
-        self.move_members(rules, &entry.dn, &roster, Before::Occupied).await
+        self.move_members(rules, None, &entry.dn, &roster, Before::Occupied).await
     }
 
     async fn delete_group(&self, rules: &GroupRules, state: &State) -> Result<Settlement, Error> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ATTEMPTS, Bridge, Error, link_to, refuse_unknown};
 use crate::directory::{Action, Anchor, Change, Dn, Modification, Names, Tolerance, Value};
-use crate::mapping::{GroupRules, MemberRule};
+use crate::mapping::{GroupRules, MemberRule, MemberValue};
 use crate::plan::{MemberDelta, Placeholder, Plan, Reason, StandIn, member_changes};
 use crate::scim::{self, Kind, MemberChange, ResourceId, ScimType};
 use crate::store::{Known, MemberState};
@@ -95,9 +95,11 @@ impl Bridge {
     }
 
     /// Lets members join and leave the entry, and sees that names which changed meanwhile are right.
+    /// `group` is the one whose members stay in the entry, if any do.
     pub(super) async fn move_members(
         &self,
         rules: &GroupRules,
+        group: Option<&ResourceId>,
         entry: &Dn,
         roster: &Roster,
         before: Before,
@@ -115,7 +117,7 @@ impl Bridge {
         for place in roster.leaving.iter().filter_map(|id| places.get(id)) {
             for old in place.before.iter().filter(|names| **names != place.now) {
                 // Unless somebody else has that name by now.
-                if self.directory.read(&old.dn, &[]).await?.is_none() {
+                if old.dn == place.now.dn || self.directory.read(&old.dn, &[]).await?.is_none() {
                     old_names.push(old);
                 }
             }
@@ -128,22 +130,42 @@ impl Bridge {
                 listed(rules, rule, &named)
             };
             let mut joining = list(&names(&roster.joining))?;
-            let mut leaving = list(&names(&roster.leaving))?;
-            leaving.extend(old_names.iter().filter_map(|names| rule.value(names)));
+            // Who has lost the key leaves all the same: there is nothing of theirs in the list.
+            let gone = |ids| -> Vec<Value> { names(ids).iter().filter_map(|(_, names)| rule.value(names)).collect() };
+            let mut leaving = gone(&roster.leaving);
+            for old in old_names.iter().filter_map(|names| rule.value(names)) {
+                if !leaving.contains(&old) {
+                    leaving.push(old);
+                }
+            }
             let renewed = self.ask(rule, entry, list(&names(&roster.renewing))?, Answer::Absent).await?;
             if !renewed.is_empty() {
                 // Who is missing although the store says otherwise may have left the placeholder behind.
                 before = Before::Empty;
             }
             joining.extend(renewed);
-            leaving.extend(self.ask(rule, entry, list(&names(&roster.stripped))?, Answer::Present).await?);
+            leaving.extend(self.ask(rule, entry, gone(&roster.stripped), Answer::Present).await?);
             // A value that joins under another member's name is not to leave.
             leaving.retain(|value| !joining.contains(value));
+            if let (MemberValue::Attribute(_), Some(group)) = (&rule.by, group) {
+                leaving = self.keyed_by_nobody_else(group, leaving).await?;
+            }
             deltas.push(MemberDelta { attribute: rule.attribute.clone(), joining, leaving });
         }
         self.change_members(rules, entry, &deltas, before).await?;
         let names = places.into_iter().map(|(id, place)| (id, place.now)).collect();
         self.follow_names(rules, entry, roster, names).await
+    }
+
+    /// The keys that no other member of the group has: what stands for two leaves with the second.
+    async fn keyed_by_nobody_else(&self, group: &ResourceId, keys: Vec<Value>) -> Result<Vec<Value>, Error> {
+        let mut alone = Vec::new();
+        for key in keys {
+            if self.store.wanted_with_key(group, &key).await?.is_empty() {
+                alone.push(key);
+            }
+        }
+        Ok(alone)
     }
 
     /// Those of the values that the entry does or does not list; of very many, all.

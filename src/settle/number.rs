@@ -70,17 +70,19 @@ impl Bridge {
             let free = (next..=last).find(|number| !used.contains(number));
             // What is skipped is remembered by its last one: it is not asked for again.
             let taken = free.unwrap_or(last);
-            match self.store.take_number(attribute, taken.into(), free.map(|_| id)).await {
+            match self.store.take_number(attribute, taken.into(), Some(id)).await {
                 Ok(()) if free.is_some() => return Ok(taken.into()),
-                // Another entry was faster, or all of these are in use.
-                Ok(()) | Err(store::Error::Taken { .. }) => next = self.next_number(attribute, range).await?,
+                // Another entry was faster, or had it once, or all of these are in use.
+                Ok(()) | Err(store::Error::Taken { .. }) => {
+                    next = self.next_number(attribute, range).await?.max(taken.saturating_add(1));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(Error::Exhausted { attribute: attribute.clone(), range })
     }
 
-    /// The one after the highest that was ever taken; past the end of the range when it is used up.
+    /// The one after the highest that was ever given; past the end of the range when it is used up.
     async fn next_number(&self, attribute: &AttributeName, range: NumberRange) -> Result<u32, Error> {
         let highest = self.store.highest_number(attribute, range).await?;
         Ok(highest.and_then(|number| u32::try_from(number).ok()?.checked_add(1)).unwrap_or(range.from))

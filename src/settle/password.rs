@@ -11,6 +11,7 @@ use crate::mapping::disable::PASSWORD_ATTRIBUTE;
 use crate::mapping::password::{EntryAge, SALT_LENGTH, Storage};
 use crate::plan::{Plan, Reason};
 use crate::scim::{Document, Password};
+use crate::store::State;
 
 /// Whether an entry was given a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,7 @@ impl Bridge {
     /// the directory refuses the password: nothing is half done.
     pub(super) async fn settle_password(
         &self,
+        state: &State,
         dn: &Dn,
         document: &Document,
         pushed: Option<&Password>,
@@ -41,7 +43,7 @@ impl Bridge {
                 Ok(PasswordOutcome::Set)
             }
             Err(Error::Directory(error)) if error.fault() != Fault::Passing => {
-                if age == EntryAge::New {
+                if age == EntryAge::New && state.settled.is_none() {
                     self.carry_out(Plan::of(Change::Delete { dn: dn.clone() }, Reason::Tombstone)).await?;
                 }
                 let detail = format!("password cannot be set: {error}");

@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::{ATTEMPTS, Bridge, Error};
-use crate::directory::{Action, AttributeName, Change, Dn, Link, Modification, Names, Tolerance, Value};
+use crate::directory::{
+    Action, AttributeName, Change, Dn, Entry, Link, Matching, Modification, Names, Tolerance, Value,
+};
 use crate::ldap::Filter;
 use crate::mapping::{AttributeRule, MemberValue, rules};
 use crate::plan::{MemberDelta, Placeholder, Plan, Reason, StandIn, member_changes};
@@ -40,9 +42,7 @@ impl Bridge {
             self.follow_dn(&old.dn, new.map(|new| &new.dn)).await?;
         }
         match &old.key {
-            Some(key) if new.is_none_or(|new| new.key != old.key) => {
-                self.follow_key(key, new.and_then(|new| new.key.as_ref())).await
-            }
+            Some(key) if new.is_none_or(|new| new.key != old.key) => self.follow_key(key, new).await,
             _ => Ok(()),
         }
     }
@@ -71,19 +71,31 @@ impl Bridge {
         Ok(())
     }
 
-    async fn follow_key(&self, old: &Value, new: Option<&Value>) -> Result<(), Error> {
+    async fn follow_key(&self, old: &Value, new: Option<&Names>) -> Result<(), Error> {
         let Some((groups, key)) = self.rules.groups.as_ref().and_then(|groups| Some((groups, groups.key()?))) else {
             return Ok(());
         };
         let filter = Filter::Equal(key.clone(), old.clone());
+        // The directory finds the entry itself by a value that differs in case alone, or that it has beside the new one.
+        let is_another = |entry: &Entry| new.is_none_or(|new| new.dn != entry.dn);
         for base in self.rules.users.trees() {
-            if !self.directory.search_some(base, &filter).await?.is_empty() {
+            let found = match self.directory.search_some(base, &filter).await {
+                Err(error) if error.is_no_such_object() => continue,
+                other => other?,
+            };
+            if found.iter().any(is_another) {
                 tracing::warn!("another entry has taken a value that groups still list; they are left alone");
                 return Ok(());
             }
         }
-        let succession = Succession { old: old.clone(), new: new.cloned() };
+        let succession = Succession { old: old.clone(), new: new.and_then(|new| new.key.clone()) };
+        let schema = &self.directory.profile().await?.schema;
         for rule in groups.members.iter().filter(|rule| rule.by != MemberValue::Dn) {
+            let matching = schema.matching(&rule.attribute).unwrap_or(Matching::Octets);
+            // A list that takes both for the same would be found by the old value for ever.
+            if succession.new.as_ref().is_some_and(|new| matching.equal(old, new)) {
+                continue;
+            }
             self.follow_in(&groups.base_dn, &rule.attribute, &succession).await?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_poi
 use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Value};
 use crate::ldap::{self, Depth, Fault, Filter, Profile};
 use crate::mapping::password::EntryAge;
-use crate::mapping::{GroupRules, References, UserRules, fit_syntaxes, place, rules, user};
+use crate::mapping::{Disable, GroupRules, PasswordRule, References, UserRules, fit_syntaxes, place, rules, user};
 use crate::plan::{Plan, Reason, diff};
 use crate::scim::index::fold_case;
 use crate::scim::{self, Document, Resource, ResourceId, resource};
@@ -20,7 +20,7 @@ impl Bridge {
         let document = state.desired().ok_or_else(|| Error::NotFound(state.id.clone()))?;
         let before = self.finish_rename(&state.id, state.link.as_ref(), &self.rules.users.base_dn).await?;
         let (mut link, age) = self.converge_user(state, before.as_ref(), document).await?;
-        let outcome = self.settle_password(&link.dn, document, audience.password(), age).await?;
+        let outcome = self.settle_password(state, &link.dn, document, audience.password(), age).await?;
         if outcome == PasswordOutcome::Set && !resource::is_active(document) {
             // A password that is usable, and a lock that a server lifts for it.
             (link, _) = self.converge_user(state, Some(&link), document).await?;
@@ -85,40 +85,28 @@ impl Bridge {
         let profile = self.directory.profile().await?;
         let mut before = before.cloned();
         let mut last = None;
-        let mut age = EntryAge::Old;
+        // One that was added before a crash is new until somebody has heard of it.
+        let mut age = if state.adds_entry && !state.answered { EntryAge::New } else { EntryAge::Old };
         for _ in 0..ATTEMPTS {
             let references = self.references(document).await?;
             let mut desired = match self.desired_user(document, &references, &profile) {
                 Ok(desired) => desired,
                 Err(problems) => return Err(self.unfit(state, document, &references, &profile, problems).await?),
             };
-            let mut observed = self.observe_user(&state.id, before.as_ref(), &desired).await?;
+            let mut observed = self.observe_user(state, before.as_ref(), &desired).await?;
             if let (None, Some(entry)) = (&before, &observed) {
                 // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.
                 let link = link_to(self.anchor_of(entry)?, self.names_of(entry), None);
                 self.store.link(&state.id, &link).await?;
                 before = Some(link);
             }
-            if resource::is_active(document) {
-                if let (true, Some(entry)) = (state.may_be_disabled, &observed) {
-                    rules.disable.readmit(&mut desired, profile.flavor.lock, entry, state.before_disable.as_ref());
+            observed = match self.let_in_or_keep_out(state, document, &mut desired, observed).await {
+                Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
+                    last = Some((error, desired.dn()));
+                    continue;
                 }
-            } else {
-                observed = match observed {
-                    Some(entry) => match self.keep_out(state, entry).await {
-                        Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
-                            last = Some((error, desired.dn()));
-                            continue;
-                        }
-                        kept_out => Some(kept_out?),
-                    },
-                    None => {
-                        self.note_born_disabled(state).await?;
-                        None
-                    }
-                };
-                rules.disable.bar(&mut desired, profile.flavor.lock, observed.as_ref());
-            }
+                other => other?,
+            };
             self.number(&rules.attributes, &state.id, observed.as_ref(), &mut desired).await?;
             let plan = diff(&desired, observed.as_ref(), &profile.schema);
             let dn = plan
@@ -127,6 +115,9 @@ impl Bridge {
                 .unwrap_or_else(|| desired.dn());
             if observed.as_ref().is_some_and(|entry| entry.dn != dn) && self.directory.read(&dn, &[]).await?.is_some() {
                 return Err(taken(rules, &dn));
+            }
+            if observed.is_none() && rules.password.as_ref().is_some_and(PasswordRule::is_for_new_entries) {
+                self.store.note_adding(&state.id).await?;
             }
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
@@ -150,7 +141,11 @@ impl Bridge {
             if observed.is_none() {
                 age = EntryAge::New;
             }
-            let link = link_to(anchor, self.names_at(dn).await?, before.as_ref());
+            let mut link = link_to(anchor, self.names_at(dn).await?, before.as_ref());
+            if let Some(gone) = before.filter(|gone| gone.anchor != link.anchor && gone.names() != link.names()) {
+                // Deleted by hand and made anew in another place: what refers to the old one follows there.
+                link.previous = gone.previous.clone().or_else(|| Some(gone.names()));
+            }
             // Somebody whom an attribute refers to was renamed or deleted meanwhile: look again.
             if self.references(document).await? == references {
                 return Ok((link, age));
@@ -163,6 +158,39 @@ impl Bridge {
             Some((error, _)) => Error::Directory(error),
             None => Error::Busy,
         })
+    }
+
+    /// Makes `desired` say whether the user may log in. Who may not is kept out before anything else of the entry is
+    /// changed. Returns the entry as it is then.
+    async fn let_in_or_keep_out(
+        &self,
+        state: &State,
+        document: &Document,
+        desired: &mut DesiredEntry,
+        observed: Option<Entry>,
+    ) -> Result<Option<Entry>, Error> {
+        let disable = &self.rules.users.disable;
+        let lock = self.directory.profile().await?.flavor.lock;
+        if resource::is_active(document) {
+            match &observed {
+                Some(entry) if state.may_be_disabled => {
+                    disable.readmit(desired, lock, entry, state.before_disable.as_ref());
+                }
+                Some(entry) => disable.leave(desired, entry),
+                None => {}
+            }
+            return Ok(observed);
+        }
+        let unborn = Entry { dn: desired.dn(), attributes: desired.initial_attributes() };
+        let kept_out = match observed {
+            Some(entry) => Some(self.keep_out(state, entry).await?),
+            None => {
+                self.note_born_disabled(state, &unborn).await?;
+                None
+            }
+        };
+        disable.bar(desired, lock, kept_out.as_ref().unwrap_or(&unborn));
+        Ok(kept_out)
     }
 
     /// The entry that the map makes of a user, in the forms of the server's schema.
@@ -240,12 +268,17 @@ impl Bridge {
     /// The user's entry: the linked one, or the one that matches and is nobody else's.
     async fn observe_user(
         &self,
-        id: &ResourceId,
+        state: &State,
         link: Option<&Link>,
         desired: &DesiredEntry,
     ) -> Result<Option<Entry>, Error> {
         let rules = &self.rules.users;
-        let attributes = self.observed_of_users().await?;
+        let mut attributes = self.observed_of_users().await?;
+        if let Some(before) = &state.before_disable {
+            attributes.extend(Disable::changed(before, self.directory.profile().await?.flavor.lock));
+            attributes.sort();
+            attributes.dedup();
+        }
         if let Some(link) = link
             && let Some(entry) = self
                 .linked_entry(link, &rules.base_dn, &attributes)
@@ -262,7 +295,12 @@ impl Bridge {
         let mut matching = Vec::new();
         for base in rules.trees() {
             let found = self.directory.search(base, Depth::Subtree, &filter, &attributes).await;
-            matching.extend(found.map_err(|error| missing_base(rules, error.into()))?);
+            matching.extend(found.map_err(|error| match &rules.disable.move_to {
+                Some(branch) if branch == base && error.is_no_such_object() => {
+                    Error::missing_base("users.disable.move_to", branch, error)
+                }
+                _ => missing_base(rules, error.into()),
+            })?);
         }
         let rule = self.directory.profile().await?.schema.matching(&rules.match_attribute);
         matching.retain(|entry| !is_tagged(entry, &rules.match_attribute, wanted, rule.unwrap_or(Matching::Octets)));
@@ -276,7 +314,7 @@ impl Bridge {
             return Err(Error::conflict(detail));
         }
         let owners = self.store.linked(&self.anchor_of(&entry)?).await?;
-        if let Some(owner) = owners.iter().find(|owner| *owner != id) {
+        if let Some(owner) = owners.iter().find(|owner| **owner != state.id) {
             let detail = format!("the directory entry {} belongs to the user {owner} already", named(&entry.dn));
             return Err(Error::conflict(detail));
         }

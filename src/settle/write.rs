@@ -164,7 +164,9 @@ impl Bridge {
         // A client that says that somebody is active lifts a lock, whoever set it; one that speaks of something
         // else does not.
         let unlocks = kind == Kind::User && after.says_active && resource::is_active(&after.document);
-        let changed = after.document != *before || state.intent.is_some() || unlocks;
+        // A password lets in until its hash is made unusable: what sees to that outlives a crash.
+        let admits = kind == Kind::User && after.password.is_some() && !resource::is_active(&after.document);
+        let changed = after.document != *before || state.intent.is_some() || unlocks || admits;
         if !changed && members.is_empty() {
             // Nothing new is wanted; what somebody changed in the entry meanwhile is put right all the same.
             return self.settle_present(&state.id, after.password.as_ref()).await;
@@ -211,6 +213,13 @@ impl Bridge {
             self.wake.notify_one();
             return Err(error);
         }
+        if let (true, Some(state)) = (creation, &state)
+            && let Err(left) = self.let_in_again(state).await
+        {
+            warn_of_remains(id, &left);
+            self.wake.notify_one();
+            return Err(error);
+        }
         self.store.revert(id, &state.as_ref().map(what_stays_wanted).unwrap_or_default()).await?;
         if creation {
             return Err(error);
@@ -219,7 +228,10 @@ impl Bridge {
             Ok(_) => {}
             Err(left) if left.gives_up() => {
                 warn_of_remains(id, &left);
-                self.store.forget(id).await?;
+                match self.restore_access(id).await {
+                    Ok(()) => self.store.forget(id).await?,
+                    Err(_) => self.wake.notify_one(),
+                }
             }
             Err(_) => self.wake.notify_one(),
         }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange};
+use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -85,6 +85,8 @@ pub struct State {
     pub before_disable: Option<BeforeDisable>,
     /// Whether the intent took in an earlier one that was pending.
     pub merged: bool,
+    /// Whether its entry was about to be added: one that is found then was.
+    pub adds_entry: bool,
 }
 
 impl State {
@@ -307,10 +309,16 @@ pub trait Store: Send + Sync {
     /// [`Error::Taken`] when the entry belongs to another user.
     async fn settle(&self, settled: &Settled) -> Result<Resource, Error>;
 
+    /// Notes, before the entry of a new resource is added, that one which is found then is its own.
+    async fn note_adding(&self, id: &ResourceId) -> Result<(), Error>;
+
+    /// Those whom a group wants as members and who are listed by that key.
+    async fn wanted_with_key(&self, group: &ResourceId, key: &Value) -> Result<Vec<ResourceId>, Error>;
+
     /// The numbers that were taken for a resource and an LDAP attribute, the latest first.
     async fn numbers_of(&self, id: &ResourceId, attribute: &AttributeName) -> Result<Vec<u64>, Error>;
 
-    /// The highest number of a range that was ever taken for an attribute.
+    /// The highest number of a range that was ever taken for a resource.
     async fn highest_number(&self, attribute: &AttributeName, range: NumberRange) -> Result<Option<u64>, Error>;
 
     /// Takes a number for ever, for a resource or because it is somebody's.

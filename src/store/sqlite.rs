@@ -521,6 +521,28 @@ impl Store for SqliteStore {
         row.resource()?.ok_or_else(|| row.damaged("document"))
     }
 
+    async fn note_adding(&self, id: &ResourceId) -> Result<(), Error> {
+        sqlx::query("UPDATE resource SET adds_entry = 1 WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await
+            .map_err(failure("note that an entry is added"))?;
+        Ok(())
+    }
+
+    async fn wanted_with_key(&self, group: &ResourceId, key: &Value) -> Result<Vec<ResourceId>, Error> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT resource.id FROM resource JOIN member ON member.group_id = $1 AND member.member_id = resource.id
+             WHERE resource.member_key = $2 AND member.state IN ('settled', 'renewing', 'joining') ORDER BY resource.id",
+        )
+        .bind(group.as_str())
+        .bind(key.as_bytes())
+        .fetch_all(&self.reader)
+        .await
+        .map_err(failure("look for members of one key"))?;
+        Ok(ids.into_iter().map(ResourceId).collect())
+    }
+
     async fn numbers_of(&self, id: &ResourceId, attribute: &AttributeName) -> Result<Vec<u64>, Error> {
         number::of(&self.reader, id, attribute).await
     }

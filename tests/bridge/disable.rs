@@ -250,24 +250,22 @@ fn whom_the_map_does_not_fit_any_more_can_be_disabled_all_the_same() {
     let app = TestApp::start_before(slapd, &Settings::default());
     let ada = ada(&app);
     app.kill();
-    // Since then entries stand by department, and she has none.
-    let place = "\"ou={{ department }},ou=people,dc=example,dc=org\"";
-    app.workplace.reconfigure(&Settings::default().set("users.base_dn", place));
+    // Since then entries are named by a number, and she has none.
+    app.workplace.reconfigure(&Settings::default().set("users.rdn", "\"employeeNumber\""));
     app.restart();
     let target = format!("/Users/{ada}");
     app.patch(&target, &json!([{"op": "Replace", "path": "title", "value": "Queen"}])).refuses(
         400,
         "invalidValue",
-        &["department", "has no value"],
+        &["employeeNumber", "is needed"],
     );
     let leaves = json!([{"op": "Replace", "path": "active", "value": "False"}]);
-    app.patch(&target, &leaves).fails_naming(500, &["the user is kept out", "department"]);
+    app.patch(&target, &leaves).fails_naming(500, &["the user is kept out", "employeeNumber"]);
     assert!(app.is_locked(&dn("ada")) && !app.slapd.bind(&dn("ada"), PASSWORD));
-    let works = json!([{"op": "Add", "path": format!("{ENTERPRISE}:department"), "value": "people"}]);
-    app.slapd.by_hand(&format!("dn: ou=people,ou=people,{SUFFIX}\nobjectClass: organizationalUnit\nou: people\n"));
-    app.patch(&target, &works).expect(200);
+    app.patch(&target, &json!([{"op": "Add", "path": format!("{ENTERPRISE}:employeeNumber"), "value": "7"}]))
+        .expect(200);
     assert_eq!(app.read_user(&ada)["active"], false);
-    assert!(app.is_locked(&format!("uid=ada@contoso.com,ou=people,ou=people,{SUFFIX}")));
+    assert!(app.is_locked(&dn("ada")));
 }
 
 #[test]

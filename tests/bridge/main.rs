@@ -30,6 +30,7 @@ mod disable;
 mod discovery;
 mod drift;
 mod ds389;
+mod edges;
 mod etag;
 mod example;
 mod failure;
@@ -48,6 +49,7 @@ mod patch;
 mod peer;
 mod places;
 mod query;
+
 mod tidy;
 mod tolerance;
 mod transport;

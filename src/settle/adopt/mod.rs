@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use super::{Bridge, Error, link_to, now};
 use crate::directory::{Action, Change, Dn, Entry, Link, Names, Value};
+use crate::mapping::disable::PASSWORD_ATTRIBUTE;
 use crate::plan::Plan;
 use crate::scim::index::fold_case;
 use crate::scim::{Condition, Document, Kind, ResourceId, resource};
@@ -271,7 +272,9 @@ fn differences(plan: &Plan) -> Vec<String> {
                         Action::Delete => "loses",
                         Action::Replace => "becomes",
                     };
-                    let values: Vec<String> = change.values.iter().map(quoted).collect();
+                    let is_secret = change.attribute.attribute_type() == PASSWORD_ATTRIBUTE.to_lowercase();
+                    let said_of = |value: &Value| if is_secret { "a password".to_owned() } else { quoted(value) };
+                    let values: Vec<String> = change.values.iter().map(said_of).collect();
                     said.push(match values.as_slice() {
                         [] => format!("{} loses all values", change.attribute),
                         _ => format!("{} {verb} {}", change.attribute, values.join(", ")),

@@ -195,7 +195,8 @@ impl Bridge {
         let users = &self.rules.users;
         let referred = import::referred(&users.attributes, entry).into_iter();
         let references = referred.filter_map(|dn| Some((places.at(&dn)?.0.clone(), dn))).collect();
-        let (document, desired) = self.read_user(profile, entry, &references)?;
+        let (document, mut desired) = self.read_user(profile, entry, &references)?;
+        users.disable.leave(&mut desired, entry);
         let mut differences = differences(&diff(&desired, Some(entry), &profile.schema));
         let lacking = rules::allocated(&users.attributes).filter(|(attribute, _)| entry.values(attribute).is_empty());
         differences.extend(lacking.map(|(attribute, range)| format!("{attribute} gets a number of {range}")));

@@ -17,12 +17,14 @@ CREATE TABLE resource (
     answered        BIGINT NOT NULL,            -- 0 until a client has heard that its creation succeeded
     may_be_disabled BIGINT NOT NULL,            -- 1 from when a user is kept out until let in again: it is ours to undo
     before_disable  TEXT,                       -- what stood in the entry before that, as JSON
+    adds_entry      BIGINT NOT NULL DEFAULT 0,  -- 1 from when its entry is about to be added: one that is found is ours
     merged          BIGINT NOT NULL             -- 1 when the intent took another one in that was pending
 );
 
 CREATE INDEX resource_in_order ON resource (kind, created, id) WHERE document IS NOT NULL;
 CREATE INDEX resource_to_follow ON resource (id) WHERE previous_dn IS NOT NULL;
 CREATE INDEX resource_by_anchor ON resource (anchor);
+CREATE INDEX resource_by_key ON resource (member_key) WHERE member_key IS NOT NULL;
 -- An entry belongs to one user; groups of one name share theirs.
 CREATE UNIQUE INDEX user_by_anchor ON resource (anchor) WHERE kind = 'User';
 CREATE INDEX resource_with_intent ON resource (created, id) WHERE intent IS NOT NULL;

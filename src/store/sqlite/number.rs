@@ -24,7 +24,10 @@ pub(super) async fn highest(
     range: NumberRange,
 ) -> Result<Option<u64>, Error> {
     let highest: Option<i64> =
-        sqlx::query_scalar("SELECT MAX(number) FROM number WHERE attribute = $1 AND number BETWEEN $2 AND $3")
+        // What somebody had who is gone says nothing of how far the others are.
+        sqlx::query_scalar(
+            "SELECT MAX(number) FROM number WHERE attribute = $1 AND number BETWEEN $2 AND $3 AND resource_id IS NOT NULL",
+        )
             .bind(attribute.folded())
             .bind(i64::from(range.from))
             .bind(i64::from(range.to))

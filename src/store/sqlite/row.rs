@@ -14,6 +14,8 @@ use crate::scim::{Document, Kind, Resource, ResourceId};
 struct Kept {
     parent: Option<String>,
     attributes: BTreeMap<String, Vec<String>>,
+    lock: bool,
+    password: bool,
 }
 
 pub(super) fn before_text(before: &BeforeDisable) -> String {
@@ -22,6 +24,8 @@ pub(super) fn before_text(before: &BeforeDisable) -> String {
     let kept = Kept {
         parent: before.parent.as_ref().map(Dn::to_string),
         attributes: attributes.map(|(name, values)| (name.to_string(), values.iter().map(encode).collect())).collect(),
+        lock: before.lock,
+        password: before.password,
     };
     serde_json::json!(kept).to_string()
 }
@@ -45,6 +49,7 @@ pub(super) struct Row {
     pub(super) may_be_disabled: i64,
     pub(super) before_disable: Option<String>,
     pub(super) merged: i64,
+    pub(super) adds_entry: i64,
 }
 
 impl Row {
@@ -106,6 +111,8 @@ impl Row {
         Ok(Some(BeforeDisable {
             parent: kept.parent.as_deref().map(|dn| self.parse_dn(dn)).transpose()?,
             attributes: attributes.ok_or_else(|| self.damaged("before_disable"))?,
+            lock: kept.lock,
+            password: kept.password,
         }))
     }
 
@@ -127,6 +134,7 @@ impl Row {
             may_be_disabled: self.may_be_disabled != 0,
             before_disable: self.before_disable()?,
             merged: self.merged != 0,
+            adds_entry: self.adds_entry != 0,
         })
     }
 }
