@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use scimbridge::directory::{Anchor, Link};
+use scimbridge::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use scimbridge::scim::index::Condition;
 use scimbridge::scim::{AttributePath, Document, Index, Kind, Member, ResourceId, Schema};
 use scimbridge::store::{Adopted, Error, Intent, Known, MemberState, Position, Settled, Store, TokenRecord, Wanted};
@@ -26,6 +26,9 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     what_is_pending_is_told(&*make().await).await;
     a_removed_resource_is_nobodys_member(&*make().await).await;
     lookups_follow_a_changed_index(&*make().await).await;
+    what_stood_before_a_user_was_disabled_is_kept_until_they_are_enabled(&*make().await).await;
+    a_number_is_taken_once(&*make().await).await;
+    members_are_found_by_their_key(&*make().await).await;
     tokens_are_kept_by_hash(&*make().await).await;
 }
 
@@ -402,6 +405,72 @@ async fn lookups_follow_a_changed_index(store: &dyn Store) {
         store.reindex(&[(Kind::User, &index)]).await.unwrap();
         assert_eq!(store.find(Kind::User, &by_nick_name, 0, 10).await.unwrap().total, 1);
     }
+}
+
+async fn what_stood_before_a_user_was_disabled_is_kept_until_they_are_enabled(store: &dyn Store) {
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    let before = BeforeDisable {
+        parent: Some("ou=Söhne\\2C x".parse().unwrap()),
+        attributes: [
+            (AttributeName::of("photo"), vec![Value::from(vec![0, 255])]),
+            (AttributeName::of("title"), vec![]),
+        ]
+        .into(),
+        lock: true,
+        password: false,
+    };
+    store.note_disabling(&id("ada"), &before).await.unwrap();
+    let kept = async || {
+        let state = store.state(&id("ada")).await.unwrap().unwrap();
+        (state.may_be_disabled, state.before_disable)
+    };
+    assert_eq!(kept().await, (true, Some(before.clone())));
+    let inactive = Settled { inactive: true, ..settled(Kind::User, "ada", document(json!({"active": false}))) };
+    store.settle(&inactive).await.unwrap();
+    assert_eq!(kept().await, (true, Some(before.clone())));
+    store.settle(&settled(Kind::User, "ada", document(json!({"active": true})))).await.unwrap();
+    assert_eq!(kept().await, (false, None));
+    store.note_disabling(&id("ada"), &before).await.unwrap();
+    store.note_enabled(&id("ada")).await.unwrap();
+    assert_eq!(kept().await, (false, None));
+}
+
+async fn a_number_is_taken_once(store: &dyn Store) {
+    let (uid, gid) = (AttributeName::of("uidNumber"), AttributeName::of("GIDNUMBER"));
+    let range = NumberRange { from: 10, to: 19 };
+    assert_eq!(store.highest_number(&uid, range).await.unwrap(), None);
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    store.take_number(&uid, 12, Some(&id("ada"))).await.unwrap();
+    store.take_number(&uid, 25, Some(&id("ada"))).await.unwrap();
+    store.take_number(&gid, 12, None).await.unwrap();
+    let again = store.take_number(&AttributeName::of("UIDNUMBER"), 12, None).await;
+    assert!(matches!(again, Err(Error::Taken { .. })));
+    assert_eq!(store.highest_number(&uid, range).await.unwrap(), Some(12));
+    assert_eq!(store.numbers_of(&id("ada"), &uid).await.unwrap(), [25, 12]);
+    // It stays when the resource goes, and goes with one that never came.
+    store.remove(&id("ada"), None, NOW).await.unwrap();
+    assert!(matches!(store.take_number(&uid, 12, None).await, Err(Error::Taken { .. })));
+    store.want(&wanted(Kind::User, "bob", Some(Intent::Put(document(json!({})))))).await.unwrap();
+    store.note_adding(&id("bob")).await.unwrap();
+    assert!(store.state(&id("bob")).await.unwrap().unwrap().adds_entry);
+    store.take_number(&uid, 13, Some(&id("bob"))).await.unwrap();
+    store.revert(&id("bob"), &document(json!({}))).await.unwrap();
+    store.take_number(&uid, 13, None).await.unwrap();
+}
+
+async fn members_are_found_by_their_key(store: &dyn Store) {
+    create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
+    for name in ["ada", "bob", "eve"] {
+        create(store, Kind::User, name, json!({"userName": name})).await;
+        let key = if name == "eve" { "other" } else { "shared" };
+        store.link(&id(name), &Link { key: Some(Value::from(key)), ..link(name) }).await.unwrap();
+    }
+    use MemberState::{Leaving, Settled};
+    want_members(store, "staff", &[("ada", Settled), ("bob", Leaving), ("eve", Settled)]).await;
+    let keyed = store.wanted_with_key(&id("staff"), &Value::from("shared")).await.unwrap();
+    assert_eq!(keyed, [id("ada")]);
+    let link = store.state(&id("bob")).await.unwrap().unwrap().link.unwrap();
+    assert_eq!(link.key, Some(Value::from("shared")));
 }
 
 async fn tokens_are_kept_by_hash(store: &dyn Store) {
