@@ -26,7 +26,7 @@ pub(super) fn users(checker: &mut Checker, users: raw::Users) -> UserRules {
         }
     }
     let place = place(checker, &users.base_dn, users.create_containers);
-    let disable = disable(checker, users.disable, &place.base, &rdn);
+    let disable = disable(checker, users.disable, &place.base, [&rdn, &match_attribute]);
     UserRules {
         base_dn: place.base.clone(),
         place,
@@ -56,7 +56,7 @@ fn place(checker: &mut Checker, text: &str, create_containers: bool) -> Place {
 }
 
 /// Checks `[users.disable]`.
-fn disable(checker: &mut Checker, written: raw::Disable, base: &Dn, rdn: &AttributeName) -> Disable {
+fn disable(checker: &mut Checker, written: raw::Disable, base: &Dn, identifying: [&AttributeName; 2]) -> Disable {
     let move_to = written.move_to.map(|text| checker.dn("users.disable.move_to", &text));
     if move_to.as_ref() == Some(base) {
         checker.problem("users.disable.move_to", "is users.base_dn itself: nobody would be moved");
@@ -73,8 +73,8 @@ fn disable(checker: &mut Checker, written: raw::Disable, base: &Dn, rdn: &Attrib
             checker.problem(format!("{key}.ldap"), format!("{ldap} is set by users.disable.lock"));
         } else if ldap == AttributeName::of(PASSWORD_ATTRIBUTE) {
             checker.problem(format!("{key}.ldap"), "passwords are made unusable by users.disable.password");
-        } else if ldap == *rdn || ldap == AttributeName::of("objectClass") {
-            checker.problem(format!("{key}.ldap"), format!("{ldap} tells what the entry is, and cannot be set"));
+        } else if identifying.contains(&&ldap) || ldap == AttributeName::of("objectClass") {
+            checker.problem(format!("{key}.ldap"), format!("{ldap} tells whose entry it is, and cannot be set"));
         }
         if written.value.is_empty() || written.value.iter().any(String::is_empty) {
             checker.problem(format!("{key}.value"), "is empty: an LDAP attribute has no empty value");

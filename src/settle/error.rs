@@ -74,8 +74,8 @@ pub enum Error {
         range: NumberRange,
     },
     /// Ours: a password could not be hashed.
-    #[error("the system has no randomness to give")]
-    NoRandomness,
+    #[error("the system has no randomness or memory to give")]
+    NoHash,
     /// Ours: a plan reached beyond its base.
     #[error("a change was stopped before it was made")]
     Guard(#[from] Refusal),
@@ -117,7 +117,7 @@ impl Error {
             Error::Store(error) => matches!(error, store::Error::Taken { .. }),
             Error::Directory(error) => error.fault() == ldap::Fault::Refused,
             Error::Operator { .. } | Error::Misplaced { .. } | Error::Unfinished(_) | Error::Waiting(_) => false,
-            Error::Exhausted { .. } | Error::Unfit(_) | Error::NoRandomness => false,
+            Error::Exhausted { .. } | Error::Unfit(_) | Error::NoHash => false,
             Error::Busy | Error::Stopping => false,
         }
     }
@@ -164,7 +164,7 @@ impl Error {
             Error::Unfit(cause) => Verdict::Operator(format!("{self}: {cause}")),
             Error::Unfinished(cause) => Verdict::Later(format!("{self}: {cause}; it goes on in the background")),
             Error::Busy | Error::Stopping | Error::Waiting(_) => Verdict::Later(format!("{self}; try again")),
-            Error::Guard(_) | Error::Store(_) | Error::NoRandomness => Verdict::Internal,
+            Error::Guard(_) | Error::Store(_) | Error::NoHash => Verdict::Internal,
         }
     }
 

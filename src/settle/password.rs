@@ -57,11 +57,15 @@ impl Bridge {
     }
 
     async fn set_password(&self, dn: &Dn, password: &Password, storage: Storage) -> Result<(), Error> {
-        let mut salt = [0; SALT_LENGTH];
-        getrandom::fill(&mut salt).map_err(|_| Error::NoRandomness)?;
-        let Some(hash) = storage.hash(password, salt) else {
+        if storage == Storage::Server {
             return Ok(self.directory.set_password(dn, &SecretString::from(password.expose())).await?);
-        };
+        }
+        let mut salt = [0; SALT_LENGTH];
+        getrandom::fill(&mut salt).map_err(|_| Error::NoHash)?;
+        let password = password.clone();
+        // Hashing is slow on purpose, and other requests are not to wait for it.
+        let hash = tokio::task::spawn_blocking(move || storage.hash(&password, salt)).await;
+        let hash = hash.ok().flatten().ok_or(Error::NoHash)?;
         let attribute = AttributeName::of(PASSWORD_ATTRIBUTE);
         let modifications = vec![Modification { attribute, action: Action::Replace, values: vec![hash] }];
         let change = Change::Modify { dn: dn.clone(), modifications, tolerance: Tolerance::Exact };
