@@ -74,10 +74,11 @@ fn searched(settings: &Settings, base: &Dn, anchor: &AttributeName) -> Vec<(Attr
         (AttributeName::of("objectClass"), "entries of a kind are found"),
         (anchor.clone(), "entries that were renamed are found again"),
     ];
+    searched.extend(settings.ldap.references.iter().map(|name| (name.clone(), "references to an entry are found")));
     if *base == users.base_dn {
         searched.push((users.match_attribute.clone(), "users are found"));
         let mapped = users.attributes.iter().filter(|rule| rule.reference).map(|rule| &rule.ldap);
-        searched.extend(mapped.map(|name| (name.clone(), "references to a user are found")));
+        searched.extend(mapped.map(|name| (name.clone(), "references to an entry are found")));
         searched.extend(allocated(&users.attributes));
         let key = settings.groups.as_ref().and_then(GroupRules::key);
         searched.extend(key.map(|key| (key.clone(), "the user whom a group lists is found")));
