@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!    Entra ID                                              operator
-//!       │ SCIM                                        serve │ token │ check
+//!       │ SCIM                                serve │ token │ check │ adopt
 //!       ▼                                                   ▼
 //!   ┌────────┐     ┌─────────┐                         ┌─────────┐
 //!   │  http  │ ──▶ │  store  │ desired, links, intents │   cli   │
@@ -18,7 +18,7 @@
 //!               │
 //!               ▼
 //!           ┌────────┐
-//!           │  ldap  │ ──▶ OpenLDAP
+//!           │  ldap  │ ──▶ OpenLDAP, 389 Directory Server
 //!           └────────┘
 //! ```
 //!
@@ -31,9 +31,9 @@
 //! 2. `settle/write.rs`, `edit`: takes the locks, makes an earlier change that is still pending, lets
 //!    [`scim::Patch::apply`] make the new document; `write_edit` checks that it can be an entry; `settle_wanted` saves
 //!    the intent ([`store::Store::want`]); `settle_or_revert` settles, and turns a refused change around.
-//! 3. `settle/user.rs`, `converge_user`: maps ([`mapping::user::map_user`]), observes the entry, compares
-//!    ([`plan::diff()`]); `Bridge::carry_out` guards the plan and sends it, change by change
-//!    ([`ldap::Directory::apply`]).
+//! 3. `settle/user.rs`, `converge_user`: maps ([`mapping::user::map_user`]), observes the entry, keeps out who must not
+//!    log in (`settle/disable.rs`) before anything else, compares ([`plan::diff()`]); `Bridge::carry_out` guards the plan
+//!    and sends it, change by change ([`ldap::Directory::apply`]). A password that the request brought is set last.
 //! 4. `settle_user` lets references follow a rename and records ([`store::Store::settle`]); the handler shows the
 //!    resource.
 //!
@@ -55,13 +55,14 @@
 //!
 //! # Invariants
 //!
-//! 1. Only [`settle`] changes the directory, and only through [`ldap::Directory::apply`].
+//! 1. Only [`settle`] changes the directory, and only through [`ldap::Directory::apply`]; passwords alone go by
+//!    [`ldap::Directory::set_password`]. `adopt` changes nothing there, and `check --probe` writes as Entra would.
 //! 2. A handler never builds a change. It parses, calls [`scim`], settles, answers.
 //! 3. A DN is a [`directory::Dn`]. Nobody joins or splits DN strings.
 //! 4. Only [`directory::flavor`] asks which directory server this is. Nothing asks which identity provider: what
 //!    Entra sends outside the RFCs is read the same from everybody, in [`scim::quirks`] and where `scim` names it.
 //! 5. Absence is concluded only from a complete search.
-//! 6. Secrets are a type that cannot be printed. Passwords never reach the store, a log or a plan.
+//! 6. Secrets are a type that cannot be printed. Passwords never reach the store or a log, and in a plan they are hashed.
 //! 7. The pure modules hold no `async`, no clock, no randomness, no environment and no logging.
 
 pub mod cli;
