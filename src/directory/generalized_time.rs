@@ -23,7 +23,8 @@ impl GeneralizedTime {
         let zone_at = text.rfind(['Z', 'z', '+']).or_else(|| text.rfind('-').filter(|at| *at > 9))?;
         let (time, zone) = (text.get(..zone_at)?, text.get(zone_at..)?);
         let zone = zone.replace(':', "").to_ascii_uppercase();
-        let is_zone = zone == "Z" || [3, 5].contains(&zone.len()) && is_number(zone.get(1..)?);
+        let is_offset = zone.starts_with(['+', '-']) && [3, 5].contains(&zone.len());
+        let is_zone = zone == "Z" || is_offset && is_number(zone.get(1..)?);
         let (whole, fraction) = match time.split_once(['.', ',']) {
             Some((whole, fraction)) => (whole, Some(fraction)),
             None => (time, None),
@@ -38,6 +39,23 @@ impl GeneralizedTime {
         let is_time =
             is_number(&digits) && [10, 12, 14].contains(&digits.len()) && fraction.is_none_or(is_number) && is_zone;
         is_time.then(|| GeneralizedTime { digits, fraction: fraction.unwrap_or_default().to_owned(), zone })
+    }
+
+    /// As RFC 3339 writes it; `None` for a fraction of hours or minutes, which it does not have.
+    pub fn to_rfc3339(&self) -> Option<String> {
+        if !self.fraction.is_empty() && self.digits.len() < 14 {
+            return None;
+        }
+        let part = |from: usize, to: usize| self.digits.get(from..to).unwrap_or("00");
+        let (date, clock) = ([part(0, 4), part(4, 6), part(6, 8)].join("-"), [part(8, 10), part(10, 12), part(12, 14)]);
+        let fraction = if self.fraction.is_empty() { String::new() } else { format!(".{}", self.fraction) };
+        let zone = match self.zone.get(1..3) {
+            None => "Z".to_owned(),
+            Some(hours) => {
+                format!("{}{hours}:{}", self.zone.get(..1).unwrap_or("+"), self.zone.get(3..5).unwrap_or("00"))
+            }
+        };
+        Some(format!("{date}T{}{fraction}{zone}", clock.join(":")))
     }
 
     /// The form that all writings of this moment share: the seconds since 1970 in UTC. `None` for a time that is none,
@@ -123,6 +141,25 @@ mod tests {
         let time = GeneralizedTime::parse(text);
         assert_eq!(time.as_ref().map(ToString::to_string).as_deref(), written, "{text}");
         assert_eq!(time.and_then(|time| time.moment()).as_deref(), moment, "{text}");
+    }
+
+    #[test]
+    fn times_are_read_back() {
+        for (text, expected) in [
+            ("20260131080000Z", Some("2026-01-31T08:00:00Z")),
+            ("20260131080000.250+0100", Some("2026-01-31T08:00:00.250+01:00")),
+            ("20260131080000-05", Some("2026-01-31T08:00:00-05:00")),
+            ("2026013108Z", Some("2026-01-31T08:00:00Z")),
+            ("202601310830Z", Some("2026-01-31T08:30:00Z")),
+            ("2026013108.5Z", None),
+            ("20260131080000", None),
+            ("2026-01-31T08:00:00Z", Some("2026-01-31T08:00:00Z")),
+            ("20260131080000Z0100", None),
+            ("Z", None),
+            ("", None),
+        ] {
+            assert_eq!(GeneralizedTime::parse(text).and_then(|time| time.to_rfc3339()).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

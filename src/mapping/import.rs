@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::{AttributeRule, GroupRules, References, Source, UserRules};
-use crate::directory::{AccountLock, AttributeName, Dn, Entry, Matching, Schema as Types, Syntax, Value, syntax};
+use crate::directory::{
+    AccountLock, AttributeName, Dn, Entry, GeneralizedTime, Matching, Schema as Types, Syntax, Value,
+};
 use crate::scim::schema::{Definition, Type};
 use crate::scim::{AttributePath, Document, Draft, Schema, patch, resource};
 
@@ -210,7 +212,8 @@ impl Reader<'_> {
             _ => value.as_str()?.to_owned(),
         };
         let kind = leaf.map_or(Type::String, |leaf| leaf.kind);
-        let time = if kind == Type::DateTime { syntax::date_time(&text) } else { None };
+        let time = GeneralizedTime::parse(&text).filter(|_| kind == Type::DateTime);
+        let time = time.and_then(|time| time.to_rfc3339());
         let json = Json::String(time.unwrap_or(text));
         resource::clean_value(leaf, "", &json).ok().flatten()
     }
