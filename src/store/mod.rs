@@ -284,7 +284,8 @@ pub trait Store: Send + Sync {
     async fn want(&self, wanted: &Wanted) -> Result<(), Error>;
 
     /// Turns what is pending around: `document` is wanted, members that joined are stripped, those that left are
-    /// renewed. A pending creation is gone without trace, numbers included, and a name that was only wanted is given up.
+    /// renewed, and a lock that somebody else set is not ours to lift. A pending creation is gone without trace, numbers
+    /// included, and a name that was only wanted is given up.
     async fn revert(&self, id: &ResourceId, document: &Document) -> Result<(), Error>;
 
     /// Forgets what is pending; the settled state stays, whatever the directory holds.

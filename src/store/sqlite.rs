@@ -411,6 +411,8 @@ impl Store for SqliteStore {
             &[
                 "UPDATE member SET state = 'stripped' WHERE group_id = $1 AND state = 'joining'",
                 "UPDATE member SET state = 'renewing' WHERE group_id = $1 AND state = 'leaving'",
+                // Of whom nobody has noted what stood before, somebody else's lock was to be lifted; it stays.
+                "UPDATE resource SET may_be_disabled = 0 WHERE id = $1 AND before_disable IS NULL",
                 // The settled name is among the lookups; a name that was only wanted is given up.
                 "DELETE FROM name_claim WHERE resource_id = $1 AND name NOT IN
                  (SELECT value FROM lookup WHERE resource_id = $1 AND kind = 'User' AND attribute = 'username')",

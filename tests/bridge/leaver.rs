@@ -79,6 +79,13 @@ fn a_refused_request_is_refused_as_a_whole_and_leaves_a_lock_by_hand() {
         app.patch(&user, &json!([leaves(), bad])).refuses(400, "invalidValue", &[named]);
         assert!(app.is_locked(&dn("ada")), "the administrator's lock was lifted");
     }
+    let comes_back = json!({"op": "Replace", "path": "active", "value": "True"});
+    for (bad, named) in [(bad_mail(), "emails"), (bad_fax(), "phoneNumbers")] {
+        app.patch(&user, &json!([comes_back, bad])).refuses(400, "invalidValue", &[named]);
+        assert!(app.is_locked(&dn("ada")), "the administrator's lock was lifted by a request that was refused");
+    }
+    app.enable_user(&ada);
+    assert!(!app.is_locked(&dn("ada")));
 }
 
 #[test]
