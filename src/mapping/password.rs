@@ -46,11 +46,13 @@ pub enum Storage {
     Argon2,
 }
 
-/// Whether the entry was just created.
+/// Whether the entry was created for the resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryAge {
-    /// It was.
+    /// It was just now.
     New,
+    /// Its creation was under way when it was interrupted, and one was found: as far as can be told it is that one.
+    Resumed,
     /// It was there before.
     Old,
 }
@@ -77,9 +79,11 @@ impl PasswordRule {
         age: EntryAge,
     ) -> Result<Option<Password>, Error> {
         match (&self.source, age) {
-            (PasswordSource::Pushed, _) | (PasswordSource::PushedOnCreation, EntryAge::New) => Ok(pushed.cloned()),
+            (PasswordSource::Pushed, _) | (PasswordSource::PushedOnCreation, EntryAge::New | EntryAge::Resumed) => {
+                Ok(pushed.cloned())
+            }
             (PasswordSource::PushedOnCreation | PasswordSource::Initial(_), EntryAge::Old) => Ok(None),
-            (PasswordSource::Initial(template), EntryAge::New) => {
+            (PasswordSource::Initial(template), EntryAge::New | EntryAge::Resumed) => {
                 // What went wrong may quote what the password is made of.
                 let failed = |_| Error::new(ScimType::InvalidValue, "the template of the initial password failed");
                 Ok(Password::of(&template.render(document).map_err(failed)?))

@@ -37,12 +37,17 @@ impl Bridge {
         let Some(password) = rule.wanted(document, pushed, age)? else {
             return Ok(PasswordOutcome::Untouched);
         };
+        if age == EntryAge::Resumed && rule.is_for_new_entries() && self.has_password(dn).await? {
+            // Somebody gave it one meanwhile, or the entry is theirs after all.
+            return Ok(PasswordOutcome::Untouched);
+        }
         match self.set_password(dn, &password, rule.storage).await {
             Ok(()) => {
                 tracing::info!("password set");
                 Ok(PasswordOutcome::Set)
             }
             Err(Error::Directory(error)) if error.fault() != Fault::Passing => {
+                // One that was only found may be somebody else's, and is not taken away.
                 if age == EntryAge::New && state.settled.is_none() {
                     self.carry_out(Plan::of(Change::Delete { dn: dn.clone() }, Reason::Tombstone)).await?;
                 }
@@ -54,6 +59,12 @@ impl Bridge {
             }
             Err(other) => Err(other),
         }
+    }
+
+    async fn has_password(&self, dn: &Dn) -> Result<bool, Error> {
+        let attribute = AttributeName::of(PASSWORD_ATTRIBUTE);
+        let entry = self.directory.read(dn, std::slice::from_ref(&attribute)).await?;
+        Ok(entry.is_some_and(|entry| !entry.values(&attribute).is_empty()))
     }
 
     async fn set_password(&self, dn: &Dn, password: &Password, storage: Storage) -> Result<(), Error> {

@@ -85,8 +85,7 @@ impl Bridge {
         let profile = self.directory.profile().await?;
         let mut before = before.cloned();
         let mut last = None;
-        // One that was added before a crash is new until somebody has heard of it.
-        let mut age = if state.adds_entry && !state.answered { EntryAge::New } else { EntryAge::Old };
+        let mut age = if state.adds_entry && !state.answered { EntryAge::Resumed } else { EntryAge::Old };
         for _ in 0..ATTEMPTS {
             let references = self.references(document).await?;
             let mut desired = match self.desired_user(document, &references, &profile) {

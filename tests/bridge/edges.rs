@@ -232,6 +232,19 @@ fn an_initial_password_is_set_after_a_crash() {
 }
 
 #[test]
+fn a_password_that_came_by_hand_meanwhile_is_not_exchanged_for_the_initial_one() {
+    let app = TestApp::start_with(Flavor::AsShipped, initial());
+    app.restart_to_crash(CrashAt::Apply);
+    let body = person_with("ada", json!({})).to_string();
+    app.try_request("POST", "/Users", Some(body.as_bytes())).unwrap_err();
+    app.wait_exit();
+    app.slapd.set_password(&dn("ada"), "by hand");
+    app.restart();
+    wait_for("her to be there", || app.lookup_user("ada@contoso.com"));
+    assert!(app.slapd.bind(&dn("ada"), "by hand"));
+}
+
+#[test]
 fn who_shares_a_key_stays_when_the_other_goes() {
     let app = TestApp::start_with(
         Flavor::Plain,
