@@ -10,6 +10,7 @@ pub mod dn;
 pub mod entry;
 pub mod flavor;
 pub mod generalized_time;
+mod json;
 pub mod number;
 pub mod schema;
 pub mod syntax;
