@@ -1,10 +1,10 @@
 # What a newcomer types. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test conformance fuzz lint doc clean
+.PHONY: help demo run test conformance bench-reconcile fuzz lint doc clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## play recorded Entra cycles against a private OpenLDAP, show and check what they do
 	@scripts/install-needed
@@ -26,6 +26,10 @@ test: ## run every test; those that need a directory start their own slapd
 conformance: ## run public SCIM conformance suites against a private OpenLDAP, tell what they skip and why
 	@scripts/install-needed
 	@scripts/conformance
+
+bench-reconcile: ## time `reconcile --dry-run` of 100,000 users beside the same search by ldapsearch
+	@scripts/install-needed
+	@scripts/bench-reconcile
 
 fuzz: ## look for inputs that the parsers do not bear; what is found becomes a seed, which `make test` replays
 	@scripts/fuzz

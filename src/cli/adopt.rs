@@ -60,27 +60,7 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
         bail!("groups are switched off: groups.enabled = false");
     }
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Adopt };
-    let store = Arc::new(open_store(&settings).await?);
-    let _alone = match mode {
-        Mode::DryRun => None,
-        Mode::Adopt => match store.take() {
-            Err(store::Error::Taken { .. }) => bail!(
-                "`scimbridge serve` uses the store {}: stop it, adopt, and start it again (--dry-run may run beside it)",
-                settings.store_url
-            ),
-            taken => Some(taken?),
-        },
-    };
-    let rules = super::rules(&settings);
-    if mode == Mode::Adopt {
-        // What is there already is found as what comes.
-        store.reindex(&[(Kind::User, &rules.index(Kind::User)), (Kind::Group, &rules.index(Kind::Group))]).await?;
-    }
-    let directory = open_directory(&settings)?;
-    let bridge = Bridge::new(store, directory, rules, settings.ldap.timeout, CancellationToken::new());
-    let sightings = look(&bridge, scope, mode).await;
-    bridge.close().await;
-    let sightings = sightings?;
+    let sightings = sightings(&settings, scope, mode).await?;
     match arguments.format {
         Format::Json => print(&as_json(&sightings, mode).to_string())?,
         Format::Text => {
@@ -91,6 +71,37 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     if mode == Mode::DryRun {
         talk("nothing is changed; without --dry-run the matched ones are adopted\n");
     }
+    Ok(())
+}
+
+async fn sightings(settings: &Settings, scope: Scope, mode: Mode) -> anyhow::Result<Vec<Sighting>> {
+    let store = Arc::new(open_store(settings).await?);
+    let _alone = match mode {
+        Mode::DryRun => None,
+        Mode::Adopt => match store.take() {
+            Err(store::Error::Taken { .. }) => bail!(
+                "`scimbridge serve` uses the store {}: stop it, adopt, and start it again (--dry-run may run beside it)",
+                settings.store_url
+            ),
+            taken => Some(taken?),
+        },
+    };
+    let rules = super::rules(settings);
+    if mode == Mode::Adopt {
+        // What is there already is found as what comes.
+        store.reindex(&[(Kind::User, &rules.index(Kind::User)), (Kind::Group, &rules.index(Kind::Group))]).await?;
+    }
+    let directory = open_directory(settings)?;
+    let bridge = Bridge::new(store, directory, rules, settings.ldap.timeout, CancellationToken::new());
+    let sightings = look(&bridge, scope, mode).await;
+    bridge.close().await;
+    sightings
+}
+
+/// Adopts what there is before a reconciliation, and tells how much that was.
+pub(super) async fn everything(settings: &Settings) -> anyhow::Result<()> {
+    let sightings = sightings(settings, Scope::Everything, Mode::Adopt).await?;
+    counts(&sightings, Mode::Adopt).iter().for_each(|line| talk(&format!("{line}\n")));
     Ok(())
 }
 

@@ -1,12 +1,17 @@
 //! What an operator can ask.
 //!
-//! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 2 not understood.
+//! stdout is data, stderr is talk. Exit codes: 0 done, 1 failed, 64 not understood (EX_USAGE of sysexits); `reconcile`
+//! and `undo` have 2 and 3 of their own.
 
 mod adopt;
 mod check;
 mod groups;
+mod progress;
+mod reconcile;
+mod schedule;
 mod serve;
 mod token;
+mod undo;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,6 +39,9 @@ struct Arguments {
     command: Command,
 }
 
+/// What was asked is not understood: never the code by which a dry run says that there is something to do.
+const USAGE: u8 = 64;
+
 const AFTER_HELP: &str = "\
 Every key of the configuration can be set by a variable too, and that wins over the file:
 ldap.bind_password is SCIMBRIDGE__LDAP__BIND_PASSWORD, or SCIMBRIDGE__LDAP__BIND_PASSWORD_FILE.";
@@ -52,6 +60,10 @@ enum Command {
     /// Make resources of the users and groups that the directory has already, before Entra's first write; the directory
     /// is not changed
     Adopt(adopt::Arguments),
+    /// Show what of the directory is not as Entra wants it, and repair it; may run beside `serve`
+    Reconcile(reconcile::Arguments),
+    /// Take back what a reconciliation or a write of Entra has changed in the directory
+    Undo(undo::Arguments),
     /// Make, list and revoke the tokens that clients authenticate with
     #[command(subcommand)]
     Token(token::Command),
@@ -73,7 +85,14 @@ enum Format {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(misunderstood) => {
+            // There is nowhere left to say that nothing can be said.
+            _ = misunderstood.print();
+            return if misunderstood.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
@@ -87,6 +106,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = config::load(&arguments.global.config)?;
     match arguments.command {
         Command::Check(arguments) => return in_runtime(check::run(arguments, settings)),
+        Command::Reconcile(arguments) => return in_runtime(reconcile::run(arguments, settings)),
+        Command::Undo(arguments) => return in_runtime(undo::run(arguments, settings)),
         Command::Serve => in_runtime(serve::run(settings)),
         Command::Adopt(arguments) => in_runtime(adopt::run(arguments, settings)),
         Command::Groups(command) => in_runtime(groups::run(command, settings)),

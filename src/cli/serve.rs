@@ -47,7 +47,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let patience = settings.ldap.timeout * 3;
     let service = Arc::new(Service {
         bridge: Bridge::new(store.clone(), directory, rules, patience, stopping.clone()),
-        store,
+        store: store.clone(),
         base_url: settings.server.base_url.clone(),
         base_path: settings.server.base_path.clone(),
         extra_token_hash: settings.extra_token.as_ref().map(|token| token_hash(token.expose_secret())),
@@ -67,9 +67,17 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         let (service, stopping) = (service.clone(), stopping.clone());
         tokio::spawn(async move { service.bridge.keep_settling(stopping).await })
     };
-    print(&format!("listening on http://{address}{}", settings.server.base_path))?;
+    let base_path = settings.server.base_path.clone();
+    let scheduled = {
+        let (service, store, stopping) = (service.clone(), store.clone(), stopping.clone());
+        tokio::spawn(async move {
+            super::schedule::keep_reconciling(&settings, &store, &service.bridge, &stopping).await;
+        })
+    };
+    print(&format!("listening on http://{address}{base_path}"))?;
     http::serve(listener, service.clone()).await.context("the listener failed")?;
     background.await.context("the background task failed")?;
+    scheduled.await.context("the scheduled task failed")?;
     service.bridge.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -7,7 +7,8 @@ use super::{password, raw};
 use crate::directory::{AccountLock, AttributeName, Dn, NumberRange, Ownership, Value};
 use crate::mapping::disable::PASSWORD_ATTRIBUTE;
 use crate::mapping::{
-    AttributeRule, Disable, GroupRules, MemberRule, MemberValue, OnCollision, Place, Source, Template, UserRules,
+    AttributeRule, Disable, GroupRules, MemberOwnership, MemberRule, MemberValue, OnCollision, Place, Source, Template,
+    UserRules,
 };
 use crate::scim::schema::Type;
 use crate::scim::{AttributePath, Kind, Schema};
@@ -114,12 +115,23 @@ pub(super) fn groups(checker: &mut Checker, groups: raw::Groups) -> GroupRules {
             checker.problem("groups.member", detail);
         }
     }
+    let ownerships = [
+        ("owned", MemberOwnership::Owned),
+        ("shared", MemberOwnership::Shared),
+        ("exclusive", MemberOwnership::Exclusive),
+    ];
     let collisions = [("distinguish", OnCollision::Distinguish), ("reject", OnCollision::Reject)];
     GroupRules {
         base_dn: checker.dn("groups.base_dn", &groups.base_dn),
         object_classes: classes(checker, "groups.object_classes", groups.object_classes),
         rdn,
         members,
+        member_ownership: checker.choice(
+            "groups.member_ownership",
+            &groups.member_ownership,
+            &ownerships,
+            MemberOwnership::Shared,
+        ),
         placeholder: checker.dn("groups.placeholder", &groups.placeholder),
         on_collision: checker.choice("groups.on_collision", &groups.on_collision, &collisions, OnCollision::Reject),
         distinguish_with: groups.distinguish_with.map(|name| checker.attribute("groups.distinguish_with", &name)),

@@ -7,8 +7,12 @@ mod keys;
 mod map;
 mod password;
 mod raw;
+mod reconcile;
+mod schedule;
 mod settings;
 
+pub use reconcile::Reconcile;
+pub use schedule::Schedule;
 pub use settings::{Actions, Ldap, Log, LogFormat, Server, Settings};
 
 use std::path::{Path, PathBuf};

@@ -165,6 +165,7 @@ pub(super) struct Groups {
     pub(super) member: Vec<String>,
     #[serde(deserialize_with = "list")]
     pub(super) member_value: Vec<String>,
+    pub(super) member_ownership: String,
     pub(super) placeholder: String,
     pub(super) on_collision: String,
     pub(super) distinguish_with: Option<String>,
@@ -184,6 +185,7 @@ impl Default for Groups {
             rdn: "cn".to_owned(),
             member: vec!["member".to_owned()],
             member_value: vec!["dn".to_owned()],
+            member_ownership: "owned".to_owned(),
             placeholder: "cn=empty-group".to_owned(),
             on_collision: "distinguish".to_owned(),
             distinguish_with: None,
@@ -227,11 +229,25 @@ pub(super) struct Reconcile {
     pub(super) schedule: String,
     pub(super) max_deletes: String,
     pub(super) max_disables: String,
+    pub(super) max_changes: String,
+    pub(super) max_member_removals: String,
+    pub(super) max_missing: String,
+    pub(super) time_zone: String,
+    pub(super) keep_undo: String,
 }
 
 impl Default for Reconcile {
     fn default() -> Reconcile {
-        Reconcile { schedule: "*/15 * * * *".to_owned(), max_deletes: "5%".to_owned(), max_disables: "10%".to_owned() }
+        Reconcile {
+            schedule: "*/15 * * * *".to_owned(),
+            max_deletes: "5%".to_owned(),
+            max_disables: "10%".to_owned(),
+            max_changes: "100%".to_owned(),
+            max_member_removals: "10%".to_owned(),
+            max_missing: "5%".to_owned(),
+            time_zone: "UTC".to_owned(),
+            keep_undo: "30d".to_owned(),
+        }
     }
 }
 

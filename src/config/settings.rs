@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Problem, map, raw};
+use super::{Problem, Reconcile, map, raw, reconcile};
 use crate::directory::{AttributeName, Dn};
 use crate::mapping::password::Storage;
 use crate::mapping::{GroupRules, UserRules};
@@ -30,6 +30,8 @@ pub struct Settings {
     pub groups: Option<GroupRules>,
     /// What clients may do with groups.
     pub group_actions: Actions,
+    /// When what drifted is repaired, and how much of it at once.
+    pub reconcile: Reconcile,
     /// What is logged, and how.
     pub log: Log,
     /// What an operator should know, though it can be so.
@@ -180,8 +182,7 @@ impl Checker {
 impl Settings {
     pub(super) fn check(raw: raw::Raw) -> Result<Settings, Vec<Problem>> {
         let mut checker = Checker { problems: Vec::new() };
-        let raw::Raw { server, auth, store, ldap, users, groups, reconcile, log } = raw;
-        check_reconcile(&mut checker, &reconcile);
+        let raw::Raw { server, auth, store, ldap, users, groups, reconcile: runs, log } = raw;
         let user_actions = Actions { create: users.create, update: users.update, delete: users.delete };
         let group_actions = Actions { create: groups.create, update: groups.update, delete: groups.delete };
         let settings = Settings {
@@ -193,6 +194,7 @@ impl Settings {
             user_actions,
             groups: groups.enabled.then(|| map::groups(&mut checker, groups)),
             group_actions,
+            reconcile: reconcile::check(&mut checker, runs),
             log: check_log(&mut checker, log),
             warnings: Vec::new(),
         };
@@ -321,17 +323,6 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
         bind_password: bind_password.unwrap_or_default(),
         connections: ldap.connections,
         timeout,
-    }
-}
-
-fn check_reconcile(checker: &mut Checker, reconcile: &raw::Reconcile) {
-    for (key, limit) in
-        [("reconcile.max_deletes", &reconcile.max_deletes), ("reconcile.max_disables", &reconcile.max_disables)]
-    {
-        let number = limit.strip_suffix('%').unwrap_or(limit).trim();
-        if number.parse::<u32>().is_err() {
-            checker.problem(key, format!("{limit:?} is neither a number nor a percentage such as 5%"));
-        }
     }
 }
 

@@ -10,11 +10,13 @@ pub mod dn;
 pub mod entry;
 pub mod flavor;
 pub mod generalized_time;
+pub mod imagine;
 mod json;
 pub mod number;
 pub mod schema;
 pub mod syntax;
 pub mod twins;
+pub mod violation;
 
 pub use attribute::{AttributeName, Matching, Value};
 pub use backend::Backend;

@@ -9,6 +9,9 @@ use std::sync::LazyLock;
 use super::attribute::{AttributeName, Matching, Value};
 use super::syntax::Syntax;
 
+/// The class whose entries may hold everything (RFC 4512 §4.3), in lower case.
+const EXTENSIBLE_OBJECT: &str = "extensibleobject";
+
 /// The server's schema, by lower-case name.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
@@ -18,12 +21,26 @@ pub struct Schema {
 
 #[derive(Clone, Debug, Default)]
 struct AttributeType {
+    /// The first of its names, as it is written: what a server calls it.
+    written: String,
     names: Vec<String>,
     superior: Option<String>,
     equality: Option<String>,
     syntax: Option<String>,
     single_valued: bool,
     operational: bool,
+    no_user_modification: bool,
+}
+
+/// The class of an entry that says what kind of thing it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Structure {
+    /// This one.
+    Of(Value),
+    /// There is none.
+    Missing,
+    /// There are two, and neither is the other's superior.
+    Torn(String, String),
 }
 
 /// What is found of an attribute.
@@ -36,6 +53,8 @@ enum Lookup {
 
 #[derive(Clone, Debug, Default)]
 struct ObjectClass {
+    names: Vec<String>,
+    structural: bool,
     superiors: Vec<String>,
     must: BTreeSet<String>,
     may: BTreeSet<String>,
@@ -47,12 +66,14 @@ impl Schema {
         let mut schema = Schema::default();
         for definition in attribute_types.iter().filter_map(Value::as_str).map(Definition::parse) {
             let attribute = AttributeType {
+                written: definition.written_name(),
                 names: definition.names(),
                 superior: definition.words("SUP").into_iter().next(),
                 equality: definition.words("EQUALITY").into_iter().next(),
                 syntax: definition.words("SYNTAX").into_iter().next(),
-                single_valued: definition.0.iter().any(|token| token == "SINGLE-VALUE"),
+                single_valued: definition.says("SINGLE-VALUE"),
                 operational: definition.words("USAGE").iter().any(|usage| usage != "userapplications"),
+                no_user_modification: definition.says("NO-USER-MODIFICATION"),
             };
             for name in &attribute.names {
                 schema.attributes.insert(name.clone(), attribute.clone());
@@ -60,12 +81,15 @@ impl Schema {
         }
         for definition in object_classes.iter().filter_map(Value::as_str).map(Definition::parse) {
             let class = ObjectClass {
+                names: definition.names(),
+                // What does not say its kind is structural (RFC 4512 §4.1.1).
+                structural: !definition.says("ABSTRACT") && !definition.says("AUXILIARY"),
                 superiors: definition.words("SUP"),
                 must: definition.words("MUST").into_iter().collect(),
                 may: definition.words("MAY").into_iter().collect(),
             };
-            for name in definition.names() {
-                schema.classes.insert(name, class.clone());
+            for name in &class.names {
+                schema.classes.insert(name.clone(), class.clone());
             }
         }
         schema
@@ -107,6 +131,28 @@ impl Schema {
     /// Whether an entry has one value of the attribute at most.
     pub fn is_single_valued(&self, attribute: &AttributeName) -> bool {
         self.attribute(attribute).is_some_and(|known| known.single_valued)
+    }
+
+    /// Whether the server alone writes the attribute.
+    pub fn is_for_the_server_alone(&self, attribute: &AttributeName) -> bool {
+        self.attribute(attribute).is_some_and(|known| known.no_user_modification)
+    }
+
+    /// The attribute by the name that a server shows it under, options kept.
+    pub fn shown_as(&self, attribute: &AttributeName) -> AttributeName {
+        let shown = self.attribute(attribute).map(|known| {
+            let options = attribute.as_str().find(';').and_then(|at| attribute.as_str().get(at..));
+            format!("{}{}", known.written, options.unwrap_or_default())
+        });
+        shown.and_then(|name| AttributeName::parse(&name)).unwrap_or_else(|| attribute.clone())
+    }
+
+    /// Whether who asks for an attribute is shown the other one too: it is the same type or a subtype, with the options
+    /// asked for and perhaps more (RFC 4512 §2.5.2).
+    pub fn covers(&self, asked: &AttributeName, held: &AttributeName) -> bool {
+        let kind = asked.attribute_type();
+        let is_kind = held.attribute_type() == kind || self.lineage(held).contains(&kind);
+        is_kind && asked.as_str().split(';').skip(1).all(|option| held.has_option(option))
     }
 
     /// All names of an attribute and of its superiors, in lower case.
@@ -165,8 +211,57 @@ impl Schema {
 
     /// Whether an entry of these classes may hold the attribute, with whatever options.
     pub fn allows(&self, classes: &[Value], attribute: &AttributeName) -> bool {
-        let name = attribute.attribute_type();
-        self.any_class(classes, |class| class.must.contains(&name) || class.may.contains(&name))
+        let own = [attribute.attribute_type()];
+        let names = self.attribute(attribute).map_or(own.as_slice(), |known| &known.names);
+        self.any_class(classes, |class| {
+            let anything = class.names.iter().any(|name| name == EXTENSIBLE_OBJECT);
+            anything || names.iter().any(|name| class.must.contains(name) || class.may.contains(name))
+        })
+    }
+
+    /// All names of these classes and of their superiors, in lower case.
+    pub fn class_lineage(&self, classes: &[Value]) -> BTreeSet<String> {
+        let mut lineage = BTreeSet::new();
+        self.any_class(classes, |class| {
+            lineage.extend(class.names.iter().cloned());
+            false
+        });
+        lineage
+    }
+
+    /// The structural class of an entry of these classes: the one that all others of that kind are superiors of
+    /// (RFC 4512 §2.4.2).
+    pub fn structure(&self, classes: &[Value]) -> Structure {
+        let is_structural = |class: &&Value| {
+            let name = class.as_str().map(str::to_ascii_lowercase);
+            name.and_then(|name| self.classes.get(&name)).is_some_and(|class| class.structural)
+        };
+        let structural: Vec<&Value> = classes.iter().filter(is_structural).collect();
+        let name = |class: &Value| String::from_utf8_lossy(class.as_bytes()).into_owned();
+        let below = |class: &Value| self.class_lineage(std::slice::from_ref(class));
+        let is_in = |lineage: &BTreeSet<String>, class: &Value| lineage.contains(&name(class).to_ascii_lowercase());
+        let deepest = structural.iter().copied().reduce(
+            |deepest, class| {
+                if is_in(&below(class), deepest) { class } else { deepest }
+            },
+        );
+        let Some(deepest) = deepest else {
+            return Structure::Missing;
+        };
+        let lineage = below(deepest);
+        match structural.iter().find(|class| !is_in(&lineage, class)) {
+            Some(other) => Structure::Torn(name(deepest), name(other)),
+            None => Structure::Of(deepest.clone()),
+        }
+    }
+
+    /// Whether the two names are those of one class.
+    pub fn same_class(&self, left: &Value, right: &Value) -> bool {
+        let names = |class: &Value| {
+            let name = class.as_str().unwrap_or_default().to_ascii_lowercase();
+            self.classes.get(&name).map_or_else(|| vec![name], |class| class.names.clone())
+        };
+        names(left) == names(right)
     }
 
     fn any_class(&self, classes: &[Value], mut holds: impl FnMut(&ObjectClass) -> bool) -> bool {
@@ -246,6 +341,18 @@ impl Definition {
             rest = after;
         }
         Definition(tokens)
+    }
+
+    /// Whether the definition has that flag.
+    fn says(&self, flag: &str) -> bool {
+        self.0.iter().any(|token| token == flag)
+    }
+
+    /// The first NAME as it is written, or the OID where there is none.
+    fn written_name(&self) -> String {
+        let mut after = self.0.iter().skip_while(|token| *token != "NAME").skip(1).filter(|token| *token != "(");
+        let name = after.next().or(self.0.get(1)).map(|name| name.trim_matches('\'').to_owned());
+        name.unwrap_or_default()
     }
 
     /// The NAMEs and the OID, in lower case.

@@ -1,18 +1,20 @@
 //! The directory, read and changed. The only place that knows the `ldap3` crate.
 //!
 //! Not a decision maker: it carries out what it is told and says what the server answered. Invariants:
-//! the directory changes through [`Directory::apply`] alone ([`Directory::may_add_below`] only asks), every LDAP operation
-//! ends within the timeout
-//! (connecting and binding are operations of their own), and a search that was cut short is an error, never a
+//! the directory changes through [`Directory::apply`] and [`Directory::set_password`] alone
+//! ([`Directory::may_add_below`] only asks), and not in a [`Directory::rehearsal`]; every LDAP operation ends within the
+//! timeout (connecting and binding are operations of their own), and a search that was cut short is an error, never a
 //! shorter list.
 
 mod error;
 mod filter;
+mod no_operation;
 mod pages;
 mod password;
 mod pool;
 mod rehearsal;
 mod tls;
+mod write;
 
 pub use error::{Error, Fault};
 pub use filter::Filter;
@@ -20,26 +22,20 @@ pub use pages::Pages;
 pub use pool::Settings;
 pub use tls::TlsFault;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use ldap3::controls::{ControlType, MakeCritical, PostRead, PostReadResp, RawControl};
-use ldap3::{LdapResult, Mod, ResultEntry, Scope, SearchEntry};
+use ldap3::{LdapResult, ResultEntry, Scope, SearchEntry};
 use tokio::sync::Mutex;
 
-use crate::directory::flavor::{self, ENTRY_UUID, PERMISSIVE_MODIFY, ROOT_DSE_ATTRIBUTES};
-use crate::directory::{
-    Action, Anchor, AttributeName, Attributes, Change, Dn, Entry, Flavor, Modification, Schema, Tolerance, Value,
-};
+use crate::directory::flavor::{self, ENTRY_UUID, ROOT_DSE_ATTRIBUTES};
+use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Flavor, Schema, Value};
 use pool::{Handle, Pool};
+use rehearsal::Rehearsal;
+use write::Writing;
 
 /// The library warns of answers that come after their time; they are told of where they are missed.
 pub const LOG_DIRECTIVE: &str = "ldap3=error";
-/// How often a modify is sent again with what is left of it.
-const ATTEMPTS: usize = 4;
-/// How many values the server is asked about at a time.
-const QUESTIONS_AT_ONCE: usize = 64;
-
 const SIZE_LIMIT_EXCEEDED: u32 = 4;
 const ADMIN_LIMIT_EXCEEDED: u32 = 11;
 
@@ -68,10 +64,12 @@ pub enum Depth {
 /// A directory server, or several that stand in for each other.
 #[derive(Debug)]
 pub struct Directory {
-    pool: Pool,
+    pool: Arc<Pool>,
     /// As configured, or the server's own once its profile is known.
-    anchor: OnceLock<AttributeName>,
-    profile: Mutex<Option<Arc<Profile>>>,
+    anchor: Arc<OnceLock<AttributeName>>,
+    profile: Arc<Mutex<Option<Arc<Profile>>>>,
+    /// What is imagined; `None` where changes are made.
+    rehearsal: Option<Rehearsal>,
 }
 
 impl Directory {
@@ -82,7 +80,8 @@ impl Directory {
     /// [`Error::Tls`] when the certificates to trust cannot be read.
     pub fn new(settings: Settings, anchor: Option<AttributeName>) -> Result<Directory, Error> {
         let anchor = anchor.map(OnceLock::from).unwrap_or_default();
-        Ok(Directory { pool: Pool::new(settings)?, anchor, profile: Mutex::new(None) })
+        let pool = Arc::new(Pool::new(settings)?);
+        Ok(Directory { pool, anchor: Arc::new(anchor), profile: Arc::default(), rehearsal: None })
     }
 
     /// The attribute that identifies entries. Where nobody configured it, it is certain from the first answer on.
@@ -149,6 +148,19 @@ impl Directory {
         filter: &Filter,
         attributes: &[AttributeName],
     ) -> Result<Vec<Entry>, Error> {
+        match &self.rehearsal {
+            Some(rehearsal) => self.search_imagined(rehearsal, base, depth, filter, attributes).await,
+            None => self.search_server(base, depth, filter, attributes).await,
+        }
+    }
+
+    async fn search_server(
+        &self,
+        base: &Dn,
+        depth: Depth,
+        filter: &Filter,
+        attributes: &[AttributeName],
+    ) -> Result<Vec<Entry>, Error> {
         let (entries, result) = self.ask(base, depth, filter, attributes).await?;
         succeed("search", base, result)?;
         Ok(entries)
@@ -160,6 +172,9 @@ impl Directory {
     /// # Errors
     /// The server's answer, [`Fault::Truncated`] when it shows none although there are some; or it is away.
     pub async fn search_some(&self, base: &Dn, filter: &Filter) -> Result<Vec<Entry>, Error> {
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.search_some_imagined(rehearsal, base, filter).await;
+        }
         let (entries, result) = self.ask(base, Depth::Subtree, filter, &[]).await?;
         if result.rc != SIZE_LIMIT_EXCEEDED || entries.is_empty() {
             succeed("search", base, result)?;
@@ -242,6 +257,11 @@ impl Directory {
     /// The server's answer, or it is away.
     pub async fn holds(&self, dn: &Dn, attribute: &AttributeName, value: &Value) -> Result<bool, Error> {
         const COMPARE_TRUE: u32 = 6;
+        if let Some(rehearsal) = &self.rehearsal
+            && let Some(held) = self.holds_imagined(rehearsal, dn, attribute, value).await?
+        {
+            return Ok(held);
+        }
         let mut handle = self.pool.handle().await?;
         let compared = handle.ldap().compare(&dn.to_string(), attribute.as_str(), value.as_bytes()).await;
         let result = handle.check("compare", dn, compared)?.0;
@@ -253,155 +273,28 @@ impl Directory {
         }
     }
 
-    /// Carries out one change. Returns the anchor of an entry that was added.
+    /// Carries out one change, or imagines it in a rehearsal. Returns the anchor of an entry that was added.
     ///
     /// # Errors
     /// The server's answer; nothing was changed then. Or the connection was lost, and then it is not known
     /// whether the change was made: look.
     pub async fn apply(&self, change: &Change) -> Result<Option<Anchor>, Error> {
-        match change {
-            Change::Add { dn, attributes } => self.add(dn, attributes).await.map(Some),
-            Change::Modify { dn, modifications, tolerance } => {
-                self.modify(dn, modifications, *tolerance).await.map(|()| None)
-            }
-            Change::Rename { dn, new_rdn, new_parent } => {
-                let parent = new_parent.as_ref().map(Dn::to_string);
-                let mut handle = self.pool.handle().await?;
-                let renamed =
-                    handle.ldap().modifydn(&dn.to_string(), &new_rdn.to_string(), true, parent.as_deref()).await;
-                succeed("rename", dn, handle.check("rename", dn, renamed)?).map(|()| None)
-            }
-            Change::Delete { dn } => {
-                let mut handle = self.pool.handle().await?;
-                let deleted = handle.ldap().delete(&dn.to_string()).await;
-                succeed("delete", dn, handle.check("delete", dn, deleted)?).map(|()| None)
-            }
+        match self.writing() {
+            Writing::Sent(sender) => sender.send(change).await,
+            Writing::Imagined(rehearsal) => self.imagine(rehearsal, change).await,
         }
     }
 
-    async fn add(&self, dn: &Dn, attributes: &Attributes) -> Result<Anchor, Error> {
-        let flavor = self.profile().await?.flavor;
-        let values = as_values(attributes);
-        let mut handle = self.pool.handle().await?;
-        let ldap = handle.ldap();
-        if flavor.post_read {
-            // The anchor comes back with the add itself (RFC 4527 §3.2).
-            ldap.with_controls(PostRead::new(vec![self.anchor().as_str()]));
-        }
-        let added = ldap.add(&dn.to_string(), values).await;
-        let result = handle.check("add", dn, added)?;
-        let anchor = post_read_value(&result, self.anchor());
-        succeed("add", dn, result)?;
-        match anchor {
-            Some(anchor) => Ok(Anchor(anchor)),
-            None => {
-                let entry = self.read(dn, &[]).await?;
-                entry
-                    .and_then(|entry| entry.anchor(self.anchor()))
-                    .ok_or_else(|| Error::NoAnchor { dn: dn.clone(), attribute: self.anchor().clone() })
-            }
-        }
-    }
-
-    async fn modify(&self, dn: &Dn, modifications: &[Modification], tolerance: Tolerance) -> Result<(), Error> {
-        let permissive = self.profile().await?.flavor.permissive_modify;
-        let control = || (tolerance == Tolerance::AlreadySo && permissive).then_some(PermissiveModify);
-        let mut outcome = self.modify_once(dn, modifications, control()).await;
-        for _ in 0..ATTEMPTS {
-            match outcome {
-                Err(error) if tolerance == Tolerance::AlreadySo && error.is_already_so() => {}
-                other => return other,
-            }
-            // A server without the control, or OpenLDAP, which has it and yet refuses a delete whose last
-            // value is not there (seen with 2.5.13): look which values are still to be changed.
-            let left = self.still_to_do(dn, modifications).await?;
-            if left.is_empty() {
-                return Ok(());
-            }
-            outcome = self.modify_once(dn, &left, control()).await;
-        }
-        outcome
-    }
-
-    /// The modifications without values that are as wanted already.
-    async fn still_to_do(&self, dn: &Dn, modifications: &[Modification]) -> Result<Vec<Modification>, Error> {
-        let mut left = Vec::new();
-        for modification in modifications {
-            let wanted = modification.action == Action::Add;
-            let mut values = Vec::new();
-            for chunk in modification.values.chunks(QUESTIONS_AT_ONCE) {
-                let questions = chunk.iter().map(|value| self.holds(dn, &modification.attribute, value));
-                let answers = futures_util::future::try_join_all(questions).await?;
-                let to_change = chunk.iter().zip(answers).filter(|(_, held)| *held != wanted);
-                values.extend(to_change.map(|(value, _)| value.clone()));
-            }
-            if !values.is_empty() {
-                left.push(Modification { values, ..modification.clone() });
-            }
-        }
-        Ok(left)
-    }
-
-    async fn modify_once(
-        &self,
-        dn: &Dn,
-        modifications: &[Modification],
-        control: Option<PermissiveModify>,
-    ) -> Result<(), Error> {
-        let mods = modifications.iter().map(as_mod).collect();
-        let mut handle = self.pool.handle().await?;
-        let ldap = handle.ldap();
-        if let Some(control) = control {
-            ldap.with_controls(control.critical());
-        }
-        let modified = ldap.modify(&dn.to_string(), mods).await;
-        succeed("modify", dn, handle.check("modify", dn, modified)?)
-    }
-
-    /// Takes leave of the server.
+    /// Takes leave of the server. A rehearsal does not: its connections are the directory's.
     pub async fn close(&self) {
-        self.pool.close().await;
-    }
-}
-
-/// The permissive-modify control of Active Directory, which OpenLDAP has too.
-struct PermissiveModify;
-
-impl MakeCritical for PermissiveModify {}
-
-impl From<PermissiveModify> for RawControl {
-    fn from(_: PermissiveModify) -> RawControl {
-        RawControl { ctype: PERMISSIVE_MODIFY.to_owned(), crit: false, val: None }
-    }
-}
-
-fn as_values(attributes: &Attributes) -> Vec<(Vec<u8>, HashSet<Vec<u8>>)> {
-    attributes.iter().map(|(name, values)| (name.as_str().as_bytes().to_vec(), bytes(values))).collect()
-}
-
-fn bytes(values: &[Value]) -> HashSet<Vec<u8>> {
-    values.iter().map(|value| value.as_bytes().to_vec()).collect()
-}
-
-fn as_mod(modification: &Modification) -> Mod<Vec<u8>> {
-    let name = modification.attribute.as_str().as_bytes().to_vec();
-    let values = bytes(&modification.values);
-    match modification.action {
-        Action::Add => Mod::Add(name, values),
-        Action::Delete => Mod::Delete(name, values),
-        Action::Replace => Mod::Replace(name, values),
+        if self.rehearsal.is_none() {
+            self.pool.close().await;
+        }
     }
 }
 
 fn succeed(attempt: &'static str, dn: &Dn, result: LdapResult) -> Result<(), Error> {
     if result.rc == 0 { Ok(()) } else { Err(Error::answer(attempt, dn, result)) }
-}
-
-fn post_read_value(result: &LdapResult, attribute: &AttributeName) -> Option<String> {
-    let control = result.ctrls.iter().find(|control| matches!(control.0, Some(ControlType::PostReadResp)))?;
-    let read = control.1.parse::<PostReadResp>();
-    let (_, values) = read.attrs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute.as_str()))?;
-    values.into_iter().next()
 }
 
 fn read_entry(found: ResultEntry) -> Result<Entry, Error> {

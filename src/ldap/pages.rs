@@ -2,7 +2,7 @@
 //!
 //! Not for looking one entry up. Invariant: an answer that is not complete ends in an error, never in a last page.
 
-use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::adapters::{Adapter, PagedResults};
 use ldap3::{LdapError, ResultEntry, Scope, SearchStream};
 
 use super::pool::Handle;
@@ -16,6 +16,7 @@ pub struct Pages {
     handle: Handle,
     /// `None` when all is read.
     stream: Option<SearchStream<'static, String, Vec<String>>>,
+    referrals: usize,
 }
 
 impl Directory {
@@ -35,17 +36,22 @@ impl Directory {
         self.profile().await?;
         wanted.push(self.anchor().as_str().to_owned());
         let adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =
-            vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(i32::from(size)))];
+            vec![Box::new(PagedResults::new(i32::from(size)))];
         let mut handle = self.pool.handle().await?;
         let (base_text, filter_text) = (base.to_string(), filter.to_string());
         let started =
             handle.ldap().streaming_search_with(adapters, &base_text, Scope::Subtree, &filter_text, wanted).await;
         let stream = Some(handle.check("search", base, started)?);
-        Ok(Pages { base: base.clone(), size: usize::from(size), handle, stream })
+        Ok(Pages { base: base.clone(), size: usize::from(size), handle, stream, referrals: 0 })
     }
 }
 
 impl Pages {
+    /// How many parts of the tree the server has left to other servers so far: what is below those is not shown.
+    pub fn referrals(&self) -> usize {
+        self.referrals
+    }
+
     /// The next entries; `None` after the last ones.
     ///
     /// # Errors
@@ -58,6 +64,8 @@ impl Pages {
         while entries.len() < self.size {
             let found: Result<Option<ResultEntry>, LdapError> = stream.next().await;
             match self.handle.check("search", &self.base, found)? {
+                Some(found) if found.is_ref() => self.referrals += 1,
+                Some(found) if found.is_intermediate() => {}
                 Some(found) => entries.push(read_entry(found)?),
                 None => {
                     let result = stream.finish().await;

@@ -1,11 +1,12 @@
 //! Setting a password by the operation that is for it (RFC 3062): the server hashes it as it is told to.
 
-use ldap3::exop::PasswordModify;
-use secrecy::ExposeSecret as _;
 use secrecy::SecretString;
 
-use super::{Directory, Error, succeed};
+use super::write::Writing;
+use super::{Directory, Error};
 use crate::directory::Dn;
+
+pub(super) const SET_PASSWORD: &str = "set the password of";
 
 impl Directory {
     /// Gives an entry another password. The one change that is not [`Directory::apply`]'s: a [`Change`] can be printed.
@@ -15,11 +16,9 @@ impl Directory {
     ///
     /// [`Change`]: crate::directory::Change
     pub async fn set_password(&self, dn: &Dn, password: &SecretString) -> Result<(), Error> {
-        let name = dn.to_string();
-        let request = PasswordModify { user_id: Some(&name), old_pass: None, new_pass: Some(password.expose_secret()) };
-        let mut handle = self.pool.handle().await?;
-        let answered = handle.ldap().extended(request).await;
-        let result = handle.check("set the password of", dn, answered)?.1;
-        succeed("set the password of", dn, result)
+        match self.writing() {
+            Writing::Sent(sender) => sender.set_password(dn, password).await,
+            Writing::Imagined(rehearsal) => self.imagine_password(rehearsal, dn).await,
+        }
     }
 }

@@ -18,7 +18,7 @@ pub use disable::Disable;
 pub use fitness::{Finding, Severity};
 pub use password::PasswordRule;
 pub use place::Place;
-pub use rules::{AttributeRule, GroupRules, MemberRule, MemberValue, OnCollision, Source, UserRules};
+pub use rules::{AttributeRule, GroupRules, MemberOwnership, MemberRule, MemberValue, OnCollision, Source, UserRules};
 pub use syntax::fit_syntaxes;
 pub use template::Template;
 

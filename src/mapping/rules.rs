@@ -44,6 +44,8 @@ pub struct GroupRules {
     pub rdn: AttributeName,
     /// How members are listed; several lists are kept alike (RFC 2307bis).
     pub members: Vec<MemberRule>,
+    /// Which members stay whom Entra does not name.
+    pub member_ownership: MemberOwnership,
     /// Stands in for "no members" where the class demands one.
     pub placeholder: Dn,
     /// What happens when a name differs from another only in case or spaces.
@@ -53,6 +55,17 @@ pub struct GroupRules {
     pub distinguish_with: Option<AttributeName>,
     /// The map.
     pub attributes: Vec<AttributeRule>,
+}
+
+/// Whose a list of members is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberOwnership {
+    /// Members who are resources and whom Entra does not name are taken out; others stay.
+    Owned,
+    /// Nobody is taken out whom Entra did not take out.
+    Shared,
+    /// Whoever Entra does not name is taken out.
+    Exclusive,
 }
 
 /// An attribute that lists a group's members.

@@ -2,15 +2,34 @@
 //!
 //! Not carried out here. Invariant: an empty plan is the definition of "in sync".
 
+pub mod allowance;
+pub mod budget;
 pub mod diff;
+pub mod file;
 pub mod guard;
+pub mod hidden;
 pub mod members;
+pub mod proposal;
+#[cfg(test)]
+mod random;
+pub mod render;
+pub mod reverse;
+pub mod roster;
 
+pub use allowance::Allowance;
+pub use budget::{Budget, Budgets, Excess, Limit, LimitError, Tally, excesses, missing_excess};
 pub use diff::{attribute_changes, diff};
+pub use file::{Departure, Deviation, FileError, PlanFile};
 pub use guard::{Refusal, guard};
 pub use members::{MemberDelta, Placeholder, StandIn, VALUES_PER_CHANGE, member_changes};
+pub use proposal::{Census, Item, LastChange, Proposal, Proposed, Subject};
+pub use render::Report;
+pub use reverse::{Reverse, reverse};
+pub use roster::{ListDrift, list_drift};
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::directory::{Change, Dn};
 
@@ -50,17 +69,21 @@ impl Plan {
     }
 }
 
-/// A change and why it is made. The reason is for people; nothing is decided by it.
-#[derive(Clone, Debug, PartialEq)]
+/// A change and why it is made. The reason is for people and for what is counted; no change is made or left out by it.
+///
+/// Written without its passwords.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// The change.
+    #[serde(flatten, serialize_with = "hidden::serialize_change")]
     pub change: Change,
     /// Why.
     pub reason: Reason,
 }
 
 /// Why a change is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Reason {
     /// The entry is not there.
     Missing,
@@ -78,6 +101,8 @@ pub enum Reason {
     Members,
     /// The entry that a value refers to was renamed or deleted.
     Reference,
+    /// What a run has changed is taken back.
+    Undone,
 }
 
 impl fmt::Display for Reason {
@@ -91,6 +116,7 @@ impl fmt::Display for Reason {
             Reason::Tombstone => "tombstone",
             Reason::Members => "members",
             Reason::Reference => "reference",
+            Reason::Undone => "undone",
         })
     }
 }

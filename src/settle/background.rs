@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Audience, Bridge, Error};
+use super::{Audience, Bridge, Error, Run};
 use crate::scim::{Kind, ResourceId};
+use crate::store::Origin;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -70,7 +71,8 @@ impl Bridge {
             return Ok(Outcome::Done);
         };
         if self.has_pending(&state).await? {
-            self.settle_or_revert(id, Audience::Nobody).await?;
+            let run = Run::new(Origin::Background, format!("settle what is pending of {id}"));
+            self.work(&run).settle_or_revert(id, Audience::Nobody).await?;
         }
         // The resource may be as wanted, and references to it not: those are tried again.
         match self.store.state(id).await? {

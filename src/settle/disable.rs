@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ATTEMPTS, Bridge, Error};
+use super::{ATTEMPTS, Error, Work};
 use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Modification, Naming, Placement, Tolerance};
 use crate::ldap::{self, Fault};
 use crate::mapping::Disable;
@@ -12,7 +12,7 @@ use crate::plan::{Plan, Reason, attribute_changes, diff};
 use crate::scim::{Kind, ResourceId};
 use crate::store::State;
 
-impl Bridge {
+impl Work<'_> {
     /// Makes an entry keep its user out. Returns it as it is then.
     ///
     /// # Errors

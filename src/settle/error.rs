@@ -3,8 +3,8 @@
 use crate::directory::{AttributeName, Dn, NumberRange};
 use crate::ldap;
 use crate::mapping::AttributeRule;
-use crate::plan::Refusal;
-use crate::scim::{self, ResourceId, ScimType};
+use crate::plan::{Excess, Refusal};
+use crate::scim::{self, Kind, ResourceId, ScimType};
 use crate::store;
 
 /// A write that did not succeed.
@@ -79,6 +79,49 @@ pub enum Error {
     /// Ours: a plan reached beyond its base.
     #[error("a change was stopped before it was made")]
     Guard(#[from] Refusal),
+    /// The directory's: it is not as it was when the plan was made, and what it would need now was not shown.
+    #[error("{dn} is not as it was when the plan was made: what it would need now was not shown, and is not done")]
+    Unplanned {
+        /// The entry that would have been changed.
+        dn: Dn,
+    },
+    /// Somebody has changed an entry since, so that what was done to it cannot be taken back.
+    #[error("{dn} is not as the run has left it, and stays as it is")]
+    Touched {
+        /// The entry.
+        dn: Dn,
+        /// The directory's answer.
+        #[source]
+        source: ldap::Error,
+    },
+    /// An entry that is to be taken away again has something that others have given to it since.
+    #[error("{dn} has got more {attribute} since it was added, and stays as it is")]
+    Grown {
+        /// The entry.
+        dn: Dn,
+        /// What it has got.
+        attribute: AttributeName,
+    },
+    /// The operator's: there is no such entry to look at.
+    #[error("the directory has no entry {0}, or does not show it")]
+    NoEntry(Dn),
+    /// The directory's, or the operator's: so many entries are not seen that the search is not to be believed.
+    #[error(
+        "{} linked {} not among the {seen} entries that the directory shows, and {} = {} allows {}: nothing is done",
+        .excess.planned,
+        if *.kind == Kind::User { "users are" } else { "groups are" },
+        .excess.budget.setting(),
+        .excess.limit,
+        .excess.allowed
+    )]
+    Shrunken {
+        /// Of which kind those are that are not seen.
+        kind: Kind,
+        /// How many entries are.
+        seen: u64,
+        /// How many are not, and how many may be.
+        excess: Box<Excess>,
+    },
     /// The store's.
     #[error("the store does not do what was asked")]
     Store(#[from] store::Error),
@@ -117,8 +160,9 @@ impl Error {
             Error::Store(error) => matches!(error, store::Error::Taken { .. }),
             Error::Directory(error) => error.fault() == ldap::Fault::Refused,
             Error::Operator { .. } | Error::Misplaced { .. } | Error::Unfinished(_) | Error::Waiting(_) => false,
-            Error::Exhausted { .. } | Error::Unfit(_) | Error::NoHash => false,
-            Error::Busy | Error::Stopping => false,
+            Error::Exhausted { .. } | Error::Unfit(_) | Error::NoHash | Error::Unplanned { .. } => false,
+            Error::Busy | Error::Stopping | Error::NoEntry(_) | Error::Shrunken { .. } => false,
+            Error::Touched { .. } | Error::Grown { .. } => false,
         }
     }
 
@@ -160,7 +204,12 @@ impl Error {
                 ldap::Fault::Forbidden | ldap::Fault::Truncated => Verdict::Operator(error.to_string()),
             },
             Error::Operator { detail, .. } => Verdict::Operator(detail.clone()),
-            Error::Misplaced { .. } | Error::Exhausted { .. } => Verdict::Operator(self.to_string()),
+            Error::Misplaced { .. } | Error::Exhausted { .. } | Error::Unplanned { .. } => {
+                Verdict::Operator(self.to_string())
+            }
+            Error::NoEntry(_) | Error::Shrunken { .. } | Error::Touched { .. } | Error::Grown { .. } => {
+                Verdict::Operator(self.to_string())
+            }
             Error::Unfit(cause) => Verdict::Operator(format!("{self}: {cause}")),
             Error::Unfinished(cause) => Verdict::Later(format!("{self}: {cause}; it goes on in the background")),
             Error::Busy | Error::Stopping | Error::Waiting(_) => Verdict::Later(format!("{self}; try again")),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::error::{refused, unmappable};
 use super::members::{Before, Roster, listed};
-use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
+use super::{ATTEMPTS, Audience, CrashPoint, Error, Settlement, Work, crash_point, is_deletion, link_to, now};
 use crate::directory::{
     AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, Link, Names, Naming, Ownership, Value,
 };
@@ -52,7 +52,7 @@ enum PlainName {
     TakenTwice,
 }
 
-impl Bridge {
+impl Work<'_> {
     pub(super) async fn settle_group(&self, state: &State, audience: Audience<'_>) -> Result<Settlement, Error> {
         let Some(rules) = &self.rules.groups else {
             return Err(Error::NotFound(state.id.clone()));
@@ -344,7 +344,7 @@ fn name_of(desired: &DesiredEntry) -> Option<&Value> {
 }
 
 /// Group names are byte for byte: LDAP's own comparison ignores case and folds spaces.
-fn carries_name(entry: &Entry, desired: &DesiredEntry) -> bool {
+pub(super) fn carries_name(entry: &Entry, desired: &DesiredEntry) -> bool {
     let naming = desired.rdn.parts().first();
     naming.is_some_and(|(attribute, name)| entry.values(attribute).contains(name))
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ATTEMPTS, Bridge, Error, link_to, refuse_unknown};
+use super::{ATTEMPTS, Error, Work, link_to, refuse_unknown};
 use crate::directory::{Action, Anchor, Change, Dn, Modification, Names, Tolerance, Value};
 use crate::mapping::{GroupRules, MemberRule, MemberValue};
 use crate::plan::{MemberDelta, Placeholder, Plan, Reason, StandIn, member_changes};
@@ -41,7 +41,7 @@ pub(super) enum Before {
     Occupied,
 }
 
-impl Bridge {
+impl Work<'_> {
     /// The rows that member changes come to. Applied in order, the last word on a member counts.
     ///
     /// # Errors
@@ -139,8 +139,8 @@ impl Bridge {
                 }
             }
             let renewed = self.ask(rule, entry, list(&names(&roster.renewing))?, Answer::Absent).await?;
-            if !renewed.is_empty() {
-                // Who is missing although the store says otherwise may have left the placeholder behind.
+            if !renewed.is_empty() && self.has_placeholder(rules, entry).await? {
+                // Who is missing although the store says otherwise has left the placeholder behind.
                 before = Before::Empty;
             }
             joining.extend(renewed);
@@ -155,6 +155,22 @@ impl Bridge {
         self.change_members(rules, entry, &deltas, before).await?;
         let names = places.into_iter().map(|(id, place)| (id, place.now)).collect();
         self.follow_names(rules, entry, roster, names).await
+    }
+
+    async fn has_placeholder(&self, rules: &GroupRules, entry: &Dn) -> Result<bool, Error> {
+        match rules.dn_list() {
+            Some(list) => Ok(self.directory.holds(entry, list, &Value::from(&rules.placeholder)).await?),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes values out of the lists of an entry, and a placeholder that nobody needs.
+    pub(super) async fn take_out(&self, rules: &GroupRules, entry: &Dn, deltas: &[MemberDelta]) -> Result<(), Error> {
+        self.change_members(rules, entry, deltas, Before::Occupied).await?;
+        match rules.dn_list() {
+            Some(attribute) => self.clear_unneeded(entry, StandIn { attribute, dn: &rules.placeholder }).await,
+            None => Ok(()),
+        }
     }
 
     /// The keys that no other member of the group has: what stands for two leaves with the second.

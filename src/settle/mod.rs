@@ -14,28 +14,32 @@ mod locks;
 mod members;
 mod number;
 mod password;
+mod reconcile;
 mod references;
+mod undo;
 mod user;
+mod work;
 mod write;
 
 pub use adopt::{Match, Scope, Sighting, Standing, Survey};
 pub use error::{Error, Verdict};
+pub use reconcile::{Outcome, Progress, Reconciliation, Report, Selection, Stage};
+pub use undo::Undoing;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
-use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Link, Names};
-use crate::ldap::{self, Depth, Directory, Fault, Filter};
+use crate::directory::{Anchor, AttributeName, Dn, Entry, Link, Names};
+use crate::ldap::{self, Depth, Directory, Filter};
 use crate::mapping::{GroupRules, UserRules, rules};
-use crate::plan::{self, Plan};
 use crate::scim::{self, Index, Kind, Password, Resource, ResourceId, Schema, ScimType};
 use crate::store::{Intent, State, Store};
 use crash::{CrashPoint, crash_point};
 use locks::Locks;
+use work::{Run, Work};
 
 /// How often an entry is looked at again when it is not as it was seen.
 const ATTEMPTS: usize = 4;
@@ -131,7 +135,8 @@ impl Bridge {
         stopping: CancellationToken,
     ) -> Bridge {
         let (users, groups) = (rules.index(Kind::User), rules.index(Kind::Group));
-        Bridge { store, directory, rules, users, groups, locks: Locks::new(patience, stopping), wake: Notify::new() }
+        let locks = Locks::new(store.clone(), patience, stopping);
+        Bridge { store, directory, rules, users, groups, locks, wake: Notify::new() }
     }
 
     /// The index of that kind's lookups.
@@ -171,32 +176,6 @@ impl Bridge {
     /// Takes leave of the directory.
     pub async fn close(&self) {
         self.directory.close().await;
-    }
-
-    /// Makes the directory hold what the resource should be. The caller holds the resource's lock.
-    ///
-    /// # Errors
-    /// Some leave what is wanted for later; after the others the caller turns it around.
-    async fn settle(&self, id: &ResourceId, audience: Audience<'_>) -> Result<Settlement, Error> {
-        let mut attempt = 1;
-        loop {
-            let state = self.store.state(id).await?.ok_or_else(|| Error::NotFound(id.clone()))?;
-            let span = tracing::info_span!("settle", scim.id = %id);
-            let settled = match state.kind {
-                Kind::User => self.settle_user(&state, audience).instrument(span).await,
-                Kind::Group => self.settle_group(&state, audience).instrument(span).await,
-            };
-            match settled {
-                // The server closed an idle connection, or was restarted: a new one may do.
-                // Or the entry went while its members changed.
-                Err(Error::Directory(error))
-                    if attempt < ATTEMPTS && (error.is_lost_connection() || error.fault() == Fault::Moved) =>
-                {
-                    attempt += 1;
-                }
-                other => return other,
-            }
-        }
     }
 
     /// The entry of a link: at its last known name, or wherever its anchor is now.
@@ -251,25 +230,6 @@ impl Bridge {
         entry.anchor(self.directory.anchor()).ok_or_else(|| {
             Error::Directory(ldap::Error::NoAnchor { dn: entry.dn.clone(), attribute: self.directory.anchor().clone() })
         })
-    }
-
-    /// Guards a plan and carries it out, step by step. Returns the anchor of an entry that was added.
-    async fn carry_out(&self, plan: Plan) -> Result<Option<Anchor>, Error> {
-        let plan = plan::guard(plan, &self.rules.bases())?;
-        let mut anchor = None;
-        for step in plan.steps {
-            anchor = self.directory.apply(&step.change).await?.or(anchor);
-            crash_point(CrashPoint::Apply);
-            let operation = match &step.change {
-                Change::Add { .. } => "add",
-                Change::Modify { .. } => "modify",
-                Change::Rename { .. } => "rename",
-                Change::Delete { .. } => "delete",
-            };
-            tracing::info!(operation, reason = %step.reason, "directory changed");
-            tracing::debug!(operation, dn = %step.change.dn(), "directory changed");
-        }
-        Ok(anchor)
     }
 }
 

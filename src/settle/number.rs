@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Bridge, Error};
+use super::{Error, Work};
 use crate::directory::{AttributeName, DesiredAttribute, DesiredEntry, Dn, Entry, NumberRange, Ownership, Value};
 use crate::ldap::{Depth, Filter};
 use crate::mapping::{AttributeRule, rules};
@@ -15,7 +15,7 @@ use crate::store;
 /// How many numbers the directory is asked about at a time.
 const AT_ONCE: u32 = 64;
 
-impl Bridge {
+impl Work<'_> {
     /// Puts into `desired` a number for each attribute that is to have one and has none.
     pub(super) async fn number(
         &self,

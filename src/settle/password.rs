@@ -4,7 +4,7 @@
 
 use secrecy::SecretString;
 
-use super::{Bridge, Error};
+use super::{Error, Work};
 use crate::directory::{Action, AttributeName, Change, Dn, Modification, Tolerance};
 use crate::ldap::Fault;
 use crate::mapping::disable::PASSWORD_ATTRIBUTE;
@@ -20,7 +20,7 @@ pub(super) enum PasswordOutcome {
     Untouched,
 }
 
-impl Bridge {
+impl Work<'_> {
     /// Gives the entry the password that it is to have now, if any. An entry that was created for it goes again when
     /// the directory refuses the password: nothing is half done.
     pub(super) async fn settle_password(
@@ -69,7 +69,7 @@ impl Bridge {
 
     async fn set_password(&self, dn: &Dn, password: &Password, storage: Storage) -> Result<(), Error> {
         if storage == Storage::Server {
-            return Ok(self.directory.set_password(dn, &SecretString::from(password.expose())).await?);
+            return self.give_password(dn, &SecretString::from(password.expose())).await;
         }
         let mut salt = [0; SALT_LENGTH];
         getrandom::fill(&mut salt).map_err(|_| Error::NoHash)?;

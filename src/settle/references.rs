@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ATTEMPTS, Bridge, Error};
+use super::{ATTEMPTS, Error, Work};
 use crate::directory::{
     Action, AttributeName, Change, Dn, Entry, Link, Matching, Modification, Names, Tolerance, Value,
 };
@@ -31,7 +31,7 @@ struct Succession {
     new: Option<Value>,
 }
 
-impl Bridge {
+impl Work<'_> {
     /// Lets all references to `old` follow, unless another entry has that name by now: then they are its.
     pub(super) async fn follow(&self, old: &Names, fate: Fate<'_>) -> Result<(), Error> {
         let new = match fate {

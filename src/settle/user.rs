@@ -2,7 +2,7 @@
 
 use super::error::unmappable;
 use super::password::PasswordOutcome;
-use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, link_to, now};
+use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, Work, crash_point, is_deletion, link_to, now};
 use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Value};
 use crate::ldap::{self, Depth, Fault, Filter, Profile};
 use crate::mapping::password::EntryAge;
@@ -12,7 +12,7 @@ use crate::scim::index::fold_case;
 use crate::scim::{self, Document, Resource, ResourceId, resource};
 use crate::store::{Settled, State};
 
-impl Bridge {
+impl Work<'_> {
     pub(super) async fn settle_user(&self, state: &State, audience: Audience<'_>) -> Result<Settlement, Error> {
         if is_deletion(state) {
             return self.delete_user(state).await;
@@ -257,13 +257,6 @@ impl Bridge {
         Ok(entry.map_or(Names { dn, key: None }, |entry| self.names_of(&entry)))
     }
 
-    /// The attributes to ask for when a user's entry is observed.
-    pub(super) async fn observed_of_users(&self) -> Result<Vec<AttributeName>, Error> {
-        let mut names = user::observed_attributes(&self.rules.users, self.directory.profile().await?.flavor.lock);
-        names.extend(self.rules.groups.as_ref().and_then(GroupRules::key).cloned());
-        Ok(names)
-    }
-
     /// The user's entry: the linked one, or the one that matches and is nobody else's.
     async fn observe_user(
         &self,
@@ -333,6 +326,15 @@ impl Bridge {
         crash_point(CrashPoint::Record);
         self.store.remove(&state.id, self.users.reports_to(&state.id).as_ref(), &now()).await?;
         Ok(Settlement::Gone)
+    }
+}
+
+impl Bridge {
+    /// The attributes to ask for when a user's entry is observed.
+    pub(super) async fn observed_of_users(&self) -> Result<Vec<AttributeName>, Error> {
+        let mut names = user::observed_attributes(&self.rules.users, self.directory.profile().await?.flavor.lock);
+        names.extend(self.rules.groups.as_ref().and_then(GroupRules::key).cloned());
+        Ok(names)
     }
 }
 

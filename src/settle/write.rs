@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::error::unmappable;
 use super::locks::{GroupsGuard, KeyGuard};
 use super::{
-    Audience, Bridge, CrashPoint, Error, Settlement, crash_point, is_deletion, is_pending, now, refuse_unknown,
+    Audience, Bridge, CrashPoint, Error, Run, Settlement, Work, crash_point, is_deletion, is_pending, now,
+    refuse_unknown,
 };
 use crate::mapping::user::map_user;
 use crate::mapping::{References, group::map_group, rules};
@@ -14,7 +15,12 @@ use crate::scim::resource::{self, text};
 use crate::scim::{
     AttributePath, Document, Draft, Kind, MemberChange, Password, Patch, Patched, Precondition, Resource, ResourceId,
 };
-use crate::store::{self, Intent, State, Wanted};
+use crate::store::{self, Intent, Origin, State, Wanted};
+
+/// What a write of a client is called in the record of what was done.
+fn push(verb: &str, kind: Kind, id: &ResourceId) -> Run {
+    Run::new(Origin::Push, format!("{verb} the {} {id}", kind.as_str().to_lowercase()))
+}
 
 /// A write of an existing resource.
 enum Edit {
@@ -28,6 +34,59 @@ impl Bridge {
     /// # Errors
     /// [`Error::Conflict`] when there is such a resource already.
     pub async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
+        let name = text(&draft.document, kind.required()).unwrap_or_default();
+        let run = Run::new(Origin::Push, format!("create the {} {name:?}", kind.as_str().to_lowercase()));
+        self.work(&run).create(kind, draft).await
+    }
+
+    /// Replaces a resource's attributes; `active` and members that the draft does not name stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
+    pub async fn replace(
+        &self,
+        kind: Kind,
+        id: &ResourceId,
+        draft: Draft,
+        precondition: &Precondition,
+    ) -> Result<Resource, Error> {
+        let run = push("replace", kind, id);
+        self.work(&run).edit(kind, id, Edit::Replace(draft), precondition).await
+    }
+
+    /// Applies a PATCH.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
+    pub async fn patch(
+        &self,
+        kind: Kind,
+        id: &ResourceId,
+        patch: Patch,
+        precondition: &Precondition,
+    ) -> Result<Resource, Error> {
+        let run = push("patch", kind, id);
+        self.work(&run).edit(kind, id, Edit::Patch(patch), precondition).await
+    }
+
+    /// Deletes a resource, its entry and its memberships.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
+    pub async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
+        let run = push("delete", kind, id);
+        self.work(&run).delete(kind, id, precondition).await
+    }
+
+    /// Whether anything is left to do for a resource, members included.
+    pub(super) async fn has_pending(&self, state: &State) -> Result<bool, Error> {
+        let members = state.kind == Kind::Group && !self.store.unsettled_members(&state.id).await?.is_empty();
+        Ok(members || is_pending(state))
+    }
+}
+
+impl Work<'_> {
+    async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
         let name = fold_case(text(&draft.document, kind.required()).unwrap_or_default());
         let _name = self.locks.key(format!("{kind} {name}")).await?;
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
@@ -55,39 +114,7 @@ impl Bridge {
         self.settle_wanted(&wanted, draft.password.as_ref()).await
     }
 
-    /// Replaces a resource's attributes; `active` and members that the draft does not name stay.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
-    pub async fn replace(
-        &self,
-        kind: Kind,
-        id: &ResourceId,
-        draft: Draft,
-        precondition: &Precondition,
-    ) -> Result<Resource, Error> {
-        self.edit(kind, id, Edit::Replace(draft), precondition).await
-    }
-
-    /// Applies a PATCH.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
-    pub async fn patch(
-        &self,
-        kind: Kind,
-        id: &ResourceId,
-        patch: Patch,
-        precondition: &Precondition,
-    ) -> Result<Resource, Error> {
-        self.edit(kind, id, Edit::Patch(patch), precondition).await
-    }
-
-    /// Deletes a resource, its entry and its memberships.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
-    pub async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
+    async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
         let _resource = self.locks.key(id.as_str()).await?;
         let mut state = self.visible(kind, id).await?;
@@ -236,11 +263,6 @@ impl Bridge {
             Err(_) => self.wake.notify_one(),
         }
         Err(error)
-    }
-
-    pub(super) async fn has_pending(&self, state: &State) -> Result<bool, Error> {
-        let members = state.kind == Kind::Group && !self.store.unsettled_members(&state.id).await?.is_empty();
-        Ok(members || is_pending(state))
     }
 
     /// The resource as clients see it, with what is pending.

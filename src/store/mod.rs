@@ -1,19 +1,25 @@
-//! Desired state, kept: resources, their links and pending intents, members, tokens.
+//! Desired state, kept: resources, their links and pending intents, members, tokens; what was done, so that it can be
+//! undone; and who may settle what at a time, across processes.
 //!
 //! Not the directory, and not a cache of it. The contract stands on [`Store`]; every implementation
 //! passes the same conformance suite. Invariant: what a write returned `Ok` for survives a crash.
 
+mod hold;
+mod run;
 pub mod sqlite;
 mod token;
 
+pub use hold::{Hold, HoldMode, Lease};
+pub use run::{NewRun, NotedChange, Origin, RunId, RunRecord};
 pub use sqlite::SqliteStore;
 pub use token::token_hash;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
+use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, Names, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -45,6 +51,22 @@ pub enum Error {
         what: &'static str,
         /// Of which resource.
         id: String,
+    },
+    /// What is kept of a run is what no version of this program wrote.
+    #[error("the stored {what} of run {run} cannot be read")]
+    DamagedRun {
+        /// Which part.
+        what: &'static str,
+        /// Of which run.
+        run: RunId,
+    },
+    /// Somebody else has the lease.
+    #[error("{what} is going on already: {holder}")]
+    Held {
+        /// What the lease is for.
+        what: &'static str,
+        /// Who has it, in their own words; empty in the moment before they have said so.
+        holder: String,
     },
     /// The name or entry belongs to another resource.
     #[error("{what} already belongs to another resource")]
@@ -208,9 +230,21 @@ pub struct Position {
     pub id: ResourceId,
 }
 
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// How many users are settled and linked.
+    pub users: u64,
+    /// How many groups are.
+    pub groups: u64,
+    /// How many memberships are wanted, over all groups: settled, renewing and joining.
+    pub memberships: u64,
+}
+
 /// Where the desired state is kept.
 ///
-/// A read sees every write that returned before it began. A write is atomic and durable when it returns.
+/// A read sees every write that returned before it began. A write is atomic and, but for the notes of a run
+/// ([`begin_run`](Store::begin_run) says what those promise), durable when it returns.
 /// Reads that serve clients (`get`, `find`, `members`) show the settled state: a pending creation is
 /// not there yet, a pending deletion is still there, a joining member is not one yet.
 /// The caller serialises writes of one resource.
@@ -251,6 +285,15 @@ pub trait Store: Send + Sync {
     /// The resources linked to the entry with that anchor.
     async fn linked(&self, anchor: &Anchor) -> Result<Vec<ResourceId>, Error>;
 
+    /// The states of all resources, of any kind, that are linked to any of these entries, ordered by id.
+    async fn linked_states(&self, anchors: &[Anchor]) -> Result<Vec<State>, Error>;
+
+    /// The first `limit` ids of resources of a kind that come after one, or from the beginning, in order: settled or not.
+    async fn ids_after(&self, kind: Kind, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error>;
+
+    /// How much is settled and wanted.
+    async fn census(&self) -> Result<Census, Error>;
+
     /// Who claims that folded `userName`, pending or settled.
     async fn claimant(&self, name: &str) -> Result<Option<ResourceId>, Error>;
 
@@ -272,6 +315,15 @@ pub trait Store: Send + Sync {
 
     /// All that a group wants as members: settled, renewing and joining.
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error>;
+
+    /// The first `limit` of them that come after an id, or from the beginning, ordered by id, each with the present names
+    /// of its entry; `None` while it has no link.
+    async fn wanted_names_after(
+        &self,
+        group: &ResourceId,
+        after: Option<&ResourceId>,
+        limit: u32,
+    ) -> Result<Vec<(ResourceId, Option<Names>)>, Error>;
 
     /// Whether the directory should hold members for this group's sake (settled, renewing or leaving). Does not
     /// cost the size of the group.
@@ -350,6 +402,67 @@ pub trait Store: Send + Sync {
 
     /// Makes the lookups of all resources agree with the indexes, unless they do already.
     async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error>;
+
+    /// Begins a run, to which changes are noted. Its id is higher than that of every run before it, forgotten ones too.
+    ///
+    /// This and the notes of the run ([`note_change`](Store::note_change), [`strike_change`](Store::strike_change),
+    /// [`note_undone`](Store::note_undone), [`end_run`](Store::end_run)) are the writes that are not durable when they
+    /// return: one is made before every change of every push, and must not cost a sync of the disk. They survive the end
+    /// of the process, `kill -9` included, at once. They survive the end of the machine, such as a power cut, from the
+    /// next write of any other sort on. What a power cut takes is the latest of them: never one whose successor stays.
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, Error>;
+
+    /// Notes a change that is about to be made, and how it is undone. Returns its position in the run, which counts up.
+    /// The caller leaves passwords out.
+    async fn note_change(&self, run: RunId, change: &NotedChange) -> Result<i64, Error>;
+
+    /// Takes a note back: the directory refused the change.
+    async fn strike_change(&self, run: RunId, position: i64) -> Result<(), Error>;
+
+    /// Ends a run. One that never ends was cut off; what it noted stands.
+    async fn end_run(&self, run: RunId, outcome: &str, now: &str) -> Result<(), Error>;
+
+    /// What is known of a run.
+    async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error>;
+
+    /// The latest runs, the latest first.
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, Error>;
+
+    /// The latest `limit` changes of a run that come before a position, or up to the end, the latest first, each with its
+    /// position: the order in which they are undone. Those that are undone already are left out.
+    async fn changes_of(&self, run: RunId, before: Option<i64>, limit: u32) -> Result<Vec<(i64, NotedChange)>, Error>;
+
+    /// Notes that a change of a run was undone.
+    async fn note_undone(&self, run: RunId, position: i64) -> Result<(), Error>;
+
+    /// Forgets the runs that finished before a time (RFC 3339, UTC), or started before it and never finished, with all
+    /// that they noted. Returns how many.
+    async fn forget_runs(&self, before: &str) -> Result<u64, Error>;
+
+    /// Holds a key against all others, in this process and in others, until the guard is dropped or the process ends,
+    /// however it does. Does not wait: `None` when somebody else has the key. Shared holds exclude only exclusive ones;
+    /// a hold is not upgraded.
+    ///
+    /// Keys are kept as hashes. That two keys meet in one is not to be expected, and would only make them exclude each
+    /// other.
+    ///
+    /// # Errors
+    /// When the place of the holds cannot be opened or locked.
+    fn hold(&self, key: &str, mode: HoldMode) -> Result<Option<Hold>, Error>;
+
+    /// Takes what only one may do at a time, in this process and in others, until the lease is dropped or the process
+    /// ends, however it does. `holder` says for people who has it, such as host, process and time.
+    ///
+    /// # Errors
+    /// [`Error::Held`] with the words of who has it.
+    fn lease(&self, what: &'static str, holder: &str) -> Result<Lease, Error>;
+
+    /// A store of its own with all that is in this one now, for a rehearsal. It is private, holds nobody up (its holds
+    /// and leases are its own), knows no tokens, is not durable, and is gone when the last use of it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Access`] when there is no room for it, among others.
+    async fn copy(&self) -> Result<Arc<dyn Store>, Error>;
 
     /// Keeps a token's hash.
     ///

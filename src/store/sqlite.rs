@@ -1,28 +1,42 @@
 //! The store in one SQLite file: the embedded default, for one node.
 //!
 //! One connection writes, a few read beside it (write-ahead log). Every commit is synced to disk: an
-//! intent must be durable before the directory is touched.
+//! intent must be durable before the directory is touched. Only the notes of runs, written by a connection of their own,
+//! wait for the next sync.
 
+mod compare;
 mod condition;
+mod copy;
+mod find;
+mod hold;
+mod index;
+mod intent;
+mod member;
 mod number;
 mod parts;
 mod row;
+mod run;
+mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
+use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite, Transaction};
 
-use parts::{claim, count_up, delete_rows, insert_adopted, insert_members, write_lookups};
-use row::{Row, before_text, document_text, member_state};
+use parts::insert_adopted;
+use row::{Row, before_text};
 
-use super::{Adopted, Error, Found, Intent, Known, MemberState, Position, Settled, State, Store, TokenRecord, Wanted};
-use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
+use super::{
+    Adopted, Census, Error, Found, Hold, HoldMode, Known, Lease, MemberState, NewRun, NotedChange, Position, RunId,
+    RunRecord, Settled, State, Store, TokenRecord, Wanted,
+};
+use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, Names, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -39,6 +53,10 @@ const READERS: u32 = 4;
 pub struct SqliteStore {
     reader: SqlitePool,
     writer: SqlitePool,
+    notes: run::Notes,
+    holds: Arc<hold::Holds>,
+    /// The last, so that the files of a copy go after its connections.
+    _copy: Option<Arc<copy::Files>>,
 }
 
 impl SqliteStore {
@@ -55,11 +73,29 @@ impl SqliteStore {
             // Another process, such as `token create`, may be writing.
             .busy_timeout(Duration::from_secs(5));
         create_private(options.get_filename()).map_err(|error| failed(error.into()))?;
-        let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| failed(error.into()))?;
-        MIGRATIONS.run(&writer).await.map_err(|error| failed(error.into()))?;
-        let reader = pool(READERS).connect_with(options.read_only(true)).await.map_err(|error| failed(error.into()))?;
-        Ok(SqliteStore { reader, writer })
+        let store = SqliteStore::connect(options.clone(), None).await.map_err(|error| failed(error.into()))?;
+        MIGRATIONS.run(&store.writer).await.map_err(|error| failed(error.into()))?;
+        if let Err(error) = copy::sweep(&store.holds, options.get_filename()) {
+            tracing::warn!(%error, "cannot remove what is left of copies of the store");
+        }
+        Ok(store)
+    }
+
+    async fn connect(
+        options: SqliteConnectOptions,
+        copy: Option<Arc<copy::Files>>,
+    ) -> Result<SqliteStore, sqlx::Error> {
+        // A connection to a file does not break while it waits to be used.
+        let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+        let holds = Arc::new(hold::Holds::of(options.get_filename()));
+        let writer = pool(1).connect_with(options.clone()).await?;
+        let unsynced = match copy {
+            Some(_) => SqliteSynchronous::Off,
+            None => SqliteSynchronous::Normal,
+        };
+        let notes = options.clone().synchronous(unsynced).connect().await?;
+        let reader = pool(READERS).connect_with(options.read_only(true)).await?;
+        Ok(SqliteStore { reader, notes: run::Notes::new(notes, writer.clone()), writer, holds, _copy: copy })
     }
 
     /// Takes the store for this process's `serve` or `adopt` alone, until the guard is dropped: two that settle the
@@ -78,41 +114,6 @@ impl SqliteStore {
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::Taken { what: path.display().to_string() }),
             Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
         }
-    }
-
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure("begin a write"))
-    }
-
-    /// Runs the statements on a settled resource; one whose creation is pending goes instead.
-    async fn turn(&self, id: &ResourceId, wanted: Option<&Document>, statements: &[&'static str]) -> Result<(), Error> {
-        let attempt = "give an intent up";
-        let mut write = self.write().await?;
-        let connection: &mut SqliteConnection = &mut write;
-        let settled: Option<bool> = sqlx::query_scalar("SELECT document IS NOT NULL FROM resource WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(failure(attempt))?;
-        if settled == Some(true) {
-            if let Some(document) = wanted {
-                sqlx::query("UPDATE resource SET intent = 'put', intent_document = $2, merged = 0 WHERE id = $1")
-                    .bind(id.as_str())
-                    .bind(document_text(document))
-                    .execute(&mut *connection)
-                    .await
-                    .map_err(failure(attempt))?;
-            }
-            for statement in statements {
-                let done = sqlx::query(*statement).bind(id.as_str()).execute(&mut *connection).await;
-                done.map_err(failure(attempt))?;
-            }
-        } else {
-            // No entry ever had them.
-            number::release(connection, id).await?;
-            delete_rows(connection, id).await?;
-        }
-        commit(write).await
     }
 
     /// The rows of those of the ids that are settled.
@@ -168,8 +169,8 @@ fn failure_or_taken(attempt: &'static str, what: &str) -> impl Fn(sqlx::Error) -
     }
 }
 
-fn resources(rows: &[Row]) -> Result<Vec<Resource>, Error> {
-    rows.iter().filter_map(|row| row.resource().transpose()).collect()
+async fn begin(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, Error> {
+    writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure("begin a write"))
 }
 
 async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), Error> {
@@ -186,33 +187,12 @@ impl Store for SqliteStore {
     }
 
     async fn resources(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Resource>, Error> {
-        let found = resources(&self.settled_rows(ids).await?)?;
+        let found = find::resources(&self.settled_rows(ids).await?)?;
         Ok(found.into_iter().map(|resource| (resource.id.clone(), resource)).collect())
     }
 
     async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error> {
-        let attempt = "read a page of resources";
-        let page = || {
-            let mut page = condition::selection_at_once("SELECT *", kind, condition);
-            page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
-            page.push(" OFFSET ").push_bind(i64::from(offset));
-            page
-        };
-        if offset == 0 {
-            let rows: Vec<Row> = page().build_query_as().fetch_all(&self.reader).await.map_err(failure(attempt))?;
-            let resources = resources(&rows)?;
-            // A first page that is not full tells the total.
-            if resources.len() < limit as usize {
-                return Ok(Found { total: resources.len() as u64, resources });
-            }
-        }
-        // In one transaction, so that the total and the page are of one state.
-        let mut read = self.reader.begin().await.map_err(failure(attempt))?;
-        let rows: Vec<Row> = page().build_query_as().fetch_all(&mut *read).await.map_err(failure(attempt))?;
-        let mut count = condition::selection("SELECT COUNT(*)", kind, condition);
-        let count = count.build_query_scalar::<i64>().fetch_one(&mut *read).await;
-        let total = count.map_err(failure("count resources"))?.unsigned_abs();
-        Ok(Found { total, resources: resources(&rows)? })
+        find::page(&self.reader, kind, condition, offset, limit).await
     }
 
     async fn find_after(
@@ -222,36 +202,15 @@ impl Store for SqliteStore {
         position: Option<&Position>,
         limit: u32,
     ) -> Result<Vec<Resource>, Error> {
-        let mut page = condition::selection("SELECT *", kind, condition);
-        if let Some(position) = position {
-            condition::after(&mut page, position);
-        }
-        page.push(" ORDER BY created, id LIMIT ").push_bind(i64::from(limit));
-        let rows: Vec<Row> =
-            page.build_query_as().fetch_all(&self.reader).await.map_err(failure("read resources in order"))?;
-        resources(&rows)
+        find::after(&self.reader, kind, condition, position, limit).await
     }
 
     async fn count(&self, kind: Kind, condition: &Condition) -> Result<u64, Error> {
-        let mut count = condition::selection("SELECT COUNT(*)", kind, condition);
-        let count = count.build_query_scalar::<i64>().fetch_one(&self.reader).await;
-        Ok(count.map_err(failure("count resources"))?.unsigned_abs())
+        find::count(&self.reader, kind, condition).await
     }
 
     async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error> {
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT member.member_id, resource.kind FROM member JOIN resource ON resource.id = member.member_id
-             WHERE member.group_id = $1 AND member.state IN ('settled', 'renewing', 'leaving') ORDER BY member.member_id",
-        )
-        .bind(group.as_str())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(failure("read the members of a group"))?;
-        let member = |(id, kind): (String, String)| {
-            let damaged = Error::Damaged { what: "kind", id: id.clone() };
-            Kind::named(&kind).map(|kind| Member { id: ResourceId(id), kind }).ok_or(damaged)
-        };
-        rows.into_iter().map(member).collect()
+        member::settled(&self.reader, group).await
     }
 
     async fn state(&self, id: &ResourceId) -> Result<Option<State>, Error> {
@@ -276,6 +235,18 @@ impl Store for SqliteStore {
             .await
             .map_err(failure("look an entry's resources up"))?;
         Ok(ids.into_iter().map(ResourceId).collect())
+    }
+
+    async fn linked_states(&self, anchors: &[Anchor]) -> Result<Vec<State>, Error> {
+        compare::linked_states(&self.reader, anchors).await
+    }
+
+    async fn ids_after(&self, kind: Kind, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error> {
+        compare::ids_after(&self.reader, kind, after, limit).await
+    }
+
+    async fn census(&self) -> Result<Census, Error> {
+        compare::census(&self.reader).await
     }
 
     async fn claimant(&self, name: &str) -> Result<Option<ResourceId>, Error> {
@@ -311,14 +282,7 @@ impl Store for SqliteStore {
     }
 
     async fn unsettled_members(&self, group: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error> {
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT member_id, state FROM member WHERE group_id = $1 AND state <> 'settled' ORDER BY member_id",
-        )
-        .bind(group.as_str())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(failure("read pending members"))?;
-        rows.into_iter().map(|(id, state)| Ok((ResourceId(id), member_state(group, &state)?))).collect()
+        member::unsettled(&self.reader, group).await
     }
 
     async fn member_states(
@@ -326,86 +290,33 @@ impl Store for SqliteStore {
         group: &ResourceId,
         ids: &BTreeSet<ResourceId>,
     ) -> Result<BTreeMap<ResourceId, MemberState>, Error> {
-        let ids: Vec<&ResourceId> = ids.iter().collect();
-        let mut states = BTreeMap::new();
-        for chunk in ids.chunks(CHUNK) {
-            let mut query: QueryBuilder<Sqlite> =
-                QueryBuilder::new("SELECT member_id, state FROM member WHERE group_id = ");
-            query.push_bind(group.as_str()).push(" AND member_id IN (");
-            let mut list = query.separated(", ");
-            for id in chunk {
-                list.push_bind(id.as_str());
-            }
-            query.push(")");
-            let rows: Vec<(String, String)> =
-                query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look members up"))?;
-            for (id, state) in rows {
-                states.insert(ResourceId(id), member_state(group, &state)?);
-            }
-        }
-        Ok(states)
+        member::states(&self.reader, group, ids).await
     }
 
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error> {
-        let ids: Vec<String> = sqlx::query_scalar(
-            "SELECT member_id FROM member WHERE group_id = $1 AND state IN ('settled', 'renewing', 'joining') ORDER BY member_id",
-        )
-        .bind(group.as_str())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(failure("read wanted members"))?;
-        Ok(ids.into_iter().map(ResourceId).collect())
+        member::wanted(&self.reader, group).await
+    }
+
+    async fn wanted_names_after(
+        &self,
+        group: &ResourceId,
+        after: Option<&ResourceId>,
+        limit: u32,
+    ) -> Result<Vec<(ResourceId, Option<Names>)>, Error> {
+        member::wanted_names_after(&self.reader, group, after, limit).await
     }
 
     async fn has_members(&self, group: &ResourceId) -> Result<bool, Error> {
-        sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = $1 AND state IN ('settled', 'renewing', 'leaving'))",
-        )
-        .bind(group.as_str())
-        .fetch_one(&self.reader)
-        .await
-        .map_err(failure("look for members"))
+        member::are_there(&self.reader, group).await
     }
 
     async fn want(&self, wanted: &Wanted) -> Result<(), Error> {
-        let mut write = self.write().await?;
-        let connection: &mut SqliteConnection = &mut write;
-        if let Some(intent) = &wanted.intent {
-            let (text, document) = match intent {
-                Intent::Put(document) => ("put", Some(document_text(document))),
-                Intent::Delete => ("delete", None),
-            };
-            sqlx::query(
-                "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_disabled, merged)
-                 VALUES ($1, $2, 0, $3, $3, $4, $5, 0, 0, 0)
-                 ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document,
-                     merged = CASE WHEN resource.intent = 'put' THEN 1 ELSE 0 END",
-            )
-            .bind(wanted.id.as_str())
-            .bind(wanted.kind.as_str())
-            .bind(&wanted.now)
-            .bind(text)
-            .bind(document)
-            .execute(&mut *connection)
-            .await
-            .map_err(failure("save an intent"))?;
-        }
-        if let Some(name) = &wanted.name_claim {
-            claim(connection, &wanted.id, name).await?;
-        }
-        if wanted.may_be_disabled {
-            sqlx::query("UPDATE resource SET may_be_disabled = 1 WHERE id = $1")
-                .bind(wanted.id.as_str())
-                .execute(&mut *connection)
-                .await
-                .map_err(failure("save an intent"))?;
-        }
-        insert_members(connection, &wanted.id, &wanted.members).await?;
-        commit(write).await
+        intent::want(&self.writer, wanted).await
     }
 
     async fn revert(&self, id: &ResourceId, document: &Document) -> Result<(), Error> {
-        self.turn(
+        intent::turn(
+            &self.writer,
             id,
             Some(document),
             &[
@@ -441,7 +352,8 @@ impl Store for SqliteStore {
     }
 
     async fn forget(&self, id: &ResourceId) -> Result<(), Error> {
-        self.turn(
+        intent::turn(
+            &self.writer,
             id,
             None,
             &[
@@ -454,73 +366,11 @@ impl Store for SqliteStore {
     }
 
     async fn link(&self, id: &ResourceId, link: &Link) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE resource SET anchor = $2, dn = $3, member_key = $4, previous_dn = $5, previous_key = $6 WHERE id = $1",
-        )
-            .bind(id.as_str())
-            .bind(&link.anchor.0)
-            .bind(link.dn.to_string())
-            .bind(link.key.as_ref().map(Value::as_bytes))
-            .bind(link.previous.as_ref().map(|names| names.dn.to_string()))
-            .bind(link.previous.as_ref().and_then(|names| names.key.as_ref()).map(Value::as_bytes))
-            .execute(&self.writer)
-            .await
-            .map_err(failure_or_taken("record a link", &link.dn.to_string()))?;
-        Ok(())
+        intent::link(&self.writer, id, link).await
     }
 
     async fn settle(&self, settled: &Settled) -> Result<Resource, Error> {
-        let mut write = self.write().await?;
-        let connection: &mut SqliteConnection = &mut write;
-        let row: Row = sqlx::query_as(
-            "UPDATE resource SET
-                    version = CASE WHEN document IS $2 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = $1
-                        AND state IN ('joining', 'leaving')) THEN version ELSE version + 1 END,
-                    modified = CASE WHEN document IS $2 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = $1
-                        AND state IN ('joining', 'leaving')) THEN modified ELSE $3 END,
-                    document = $2, anchor = $4, dn = $5, previous_dn = $6, intent = NULL, intent_document = NULL,
-                    member_key = $9, previous_key = $10,
-                    answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, merged = 0,
-                    may_be_disabled = CASE WHEN $8 = 1 THEN may_be_disabled ELSE 0 END,
-                    before_disable = CASE WHEN $8 = 1 THEN before_disable ELSE NULL END
-             WHERE id = $1 RETURNING *",
-        )
-        .bind(settled.id.as_str())
-        .bind(document_text(&settled.document))
-        .bind(&settled.now)
-        .bind(&settled.link.anchor.0)
-        .bind(settled.link.dn.to_string())
-        .bind(settled.link.previous.as_ref().map(|names| names.dn.to_string()))
-        .bind(i64::from(settled.answered))
-        .bind(i64::from(settled.inactive))
-        .bind(settled.link.key.as_ref().map(Value::as_bytes))
-        .bind(settled.link.previous.as_ref().and_then(|names| names.key.as_ref()).map(Value::as_bytes))
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failure_or_taken("record what is settled", &settled.link.dn.to_string()))?;
-        let kind = row.kind()?;
-        write_lookups(connection, kind, &settled.id, &settled.index).await?;
-        count_up(connection, settled.shown_by.as_ref()).await?;
-        if let Some(name) = &settled.name_claim {
-            claim(connection, &settled.id, name).await?;
-            sqlx::query("DELETE FROM name_claim WHERE resource_id = $1 AND name <> $2")
-                .bind(settled.id.as_str())
-                .bind(name)
-                .execute(&mut *connection)
-                .await
-                .map_err(failure("give names up"))?;
-        }
-        if kind == Kind::Group {
-            for statement in [
-                "DELETE FROM member WHERE group_id = $1 AND state IN ('leaving', 'stripped')",
-                "UPDATE member SET state = 'settled' WHERE group_id = $1 AND state IN ('joining', 'renewing')",
-            ] {
-                let done = sqlx::query(statement).bind(settled.id.as_str()).execute(&mut *connection).await;
-                done.map_err(failure("settle members"))?;
-            }
-        }
-        commit(write).await?;
-        row.resource()?.ok_or_else(|| row.damaged("document"))
+        intent::settle(&self.writer, settled).await
     }
 
     async fn note_adding(&self, id: &ResourceId) -> Result<(), Error> {
@@ -533,16 +383,7 @@ impl Store for SqliteStore {
     }
 
     async fn wanted_with_key(&self, group: &ResourceId, key: &Value) -> Result<Vec<ResourceId>, Error> {
-        let ids: Vec<String> = sqlx::query_scalar(
-            "SELECT resource.id FROM resource JOIN member ON member.group_id = $1 AND member.member_id = resource.id
-             WHERE resource.member_key = $2 AND member.state IN ('settled', 'renewing', 'joining') ORDER BY resource.id",
-        )
-        .bind(group.as_str())
-        .bind(key.as_bytes())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(failure("look for members of one key"))?;
-        Ok(ids.into_iter().map(ResourceId).collect())
+        member::wanted_with_key(&self.reader, group, key).await
     }
 
     async fn numbers_of(&self, id: &ResourceId, attribute: &AttributeName) -> Result<Vec<u64>, Error> {
@@ -563,7 +404,7 @@ impl Store for SqliteStore {
     }
 
     async fn adopt(&self, adopted: &mut (dyn Iterator<Item = Adopted> + Send)) -> Result<(), Error> {
-        let mut write = self.write().await?;
+        let mut write = begin(&self.writer).await?;
         for one in adopted {
             insert_adopted(&mut write, &one).await?;
         }
@@ -580,87 +421,74 @@ impl Store for SqliteStore {
     }
 
     async fn remove(&self, id: &ResourceId, shown_by: Option<&IndexEntry>, now: &str) -> Result<(), Error> {
-        let mut write = self.write().await?;
-        sqlx::query(
-            "UPDATE resource SET version = version + 1, modified = $2 WHERE id IN (SELECT group_id FROM member
-             WHERE member_id = $1 AND state IN ('settled', 'renewing', 'leaving'))",
-        )
-        .bind(id.as_str())
-        .bind(now)
-        .execute(&mut *write)
-        .await
-        .map_err(failure("remove a resource"))?;
-        count_up(&mut write, shown_by).await?;
-        delete_rows(&mut write, id).await?;
-        commit(write).await
+        intent::remove(&self.writer, id, shown_by, now).await
     }
 
     async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error> {
-        for (kind, index) in indexes {
-            let name = format!("index of {kind}");
-            let keys = index.keys().join("\n");
-            let present: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE name = $1")
-                .bind(&name)
-                .fetch_optional(&self.reader)
-                .await
-                .map_err(failure("read the state of the index"))?;
-            if present.as_deref() == Some(&keys) {
-                continue;
-            }
-            let mut position = None;
-            loop {
-                let resources = self.find_after(*kind, &Condition::ALWAYS, position.as_ref(), PAGE).await?;
-                let Some(last) = resources.last() else {
-                    break;
-                };
-                position = Some(Position { created: last.created.clone(), id: last.id.clone() });
-                let mut write = self.write().await?;
-                for resource in &resources {
-                    write_lookups(&mut write, *kind, &resource.id, &index.entries(&resource.document)).await?;
-                }
-                commit(write).await?;
-            }
-            sqlx::query(
-                "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            )
-            .bind(&name)
-            .bind(&keys)
-            .execute(&self.writer)
-            .await
-            .map_err(failure("record the state of the index"))?;
-        }
-        Ok(())
+        index::rebuild(self, indexes).await
+    }
+
+    async fn begin_run(&self, run: &NewRun) -> Result<RunId, Error> {
+        self.notes.begin_run(run).await
+    }
+
+    async fn note_change(&self, run: RunId, change: &NotedChange) -> Result<i64, Error> {
+        self.notes.change(run, change).await
+    }
+
+    async fn strike_change(&self, run: RunId, position: i64) -> Result<(), Error> {
+        self.notes.strike(run, position).await
+    }
+
+    async fn end_run(&self, run: RunId, outcome: &str, now: &str) -> Result<(), Error> {
+        self.notes.end_run(run, outcome, now).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
+        Ok(run::latest(&self.reader, Some(id), 1).await?.pop())
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, Error> {
+        run::latest(&self.reader, None, limit).await
+    }
+
+    async fn changes_of(&self, run: RunId, before: Option<i64>, limit: u32) -> Result<Vec<(i64, NotedChange)>, Error> {
+        run::changes(&self.reader, run, before, limit).await
+    }
+
+    async fn note_undone(&self, run: RunId, position: i64) -> Result<(), Error> {
+        self.notes.undone(run, position).await
+    }
+
+    async fn forget_runs(&self, before: &str) -> Result<u64, Error> {
+        run::forget(&self.writer, before).await
+    }
+
+    fn hold(&self, key: &str, mode: HoldMode) -> Result<Option<Hold>, Error> {
+        self.holds.hold(key, mode)
+    }
+
+    fn lease(&self, what: &'static str, holder: &str) -> Result<Lease, Error> {
+        hold::lease(self.reader.connect_options().get_filename(), what, holder)
+    }
+
+    async fn copy(&self) -> Result<Arc<dyn Store>, Error> {
+        Ok(Arc::new(copy::copy(self).await?))
     }
 
     async fn add_token(&self, token: &TokenRecord, hash: &str) -> Result<(), Error> {
-        sqlx::query("INSERT INTO token (name, hash, created) VALUES ($1, $2, $3)")
-            .bind(&token.name)
-            .bind(hash)
-            .bind(&token.created)
-            .execute(&self.writer)
-            .await
-            .map_err(failure_or_taken("keep a token", &token.name))?;
-        Ok(())
+        token::add(&self.writer, token, hash).await
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRecord>, Error> {
-        let rows: Vec<(String, String)> = sqlx::query_as("SELECT name, created FROM token ORDER BY name")
-            .fetch_all(&self.reader)
-            .await
-            .map_err(failure("read tokens"))?;
-        Ok(rows.into_iter().map(|(name, created)| TokenRecord { name, created }).collect())
+        token::all(&self.reader).await
     }
 
     async fn remove_token(&self, name: &str) -> Result<bool, Error> {
-        let done = sqlx::query("DELETE FROM token WHERE name = $1").bind(name).execute(&self.writer).await;
-        Ok(done.map_err(failure("forget a token"))?.rows_affected() > 0)
+        token::remove(&self.writer, name).await
     }
 
     async fn token_named(&self, hash: &str) -> Result<Option<String>, Error> {
-        sqlx::query_scalar("SELECT name FROM token WHERE hash = $1")
-            .bind(hash)
-            .fetch_optional(&self.reader)
-            .await
-            .map_err(failure("look a token up"))
+        token::named(&self.reader, hash).await
     }
 }

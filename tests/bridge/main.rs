@@ -49,6 +49,7 @@ mod patch;
 mod peer;
 mod places;
 mod query;
+mod rehearsal;
 
 mod tidy;
 mod tolerance;

@@ -147,6 +147,8 @@ impl Workplace {
             ("SCIMBRIDGE__LDAP__URLS", ldap_url),
             ("SCIMBRIDGE__LDAP__BIND_PASSWORD", super::administrator::ADMIN_PASSWORD),
             ("SCIMBRIDGE__LDAP__TIMEOUT", "5s"),
+            // A story reconciles when it says so.
+            ("SCIMBRIDGE__RECONCILE__SCHEDULE", ""),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

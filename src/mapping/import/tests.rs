@@ -276,6 +276,7 @@ fn a_groups_name_is_the_one_in_its_dn() {
         object_classes: Vec::new(),
         rdn: AttributeName::of("cn"),
         members: Vec::new(),
+        member_ownership: crate::mapping::MemberOwnership::Owned,
         placeholder: "cn=empty".parse().unwrap(),
         on_collision: crate::mapping::OnCollision::Reject,
         distinguish_with: None,

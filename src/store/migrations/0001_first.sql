@@ -22,6 +22,8 @@ CREATE TABLE resource (
 );
 
 CREATE INDEX resource_in_order ON resource (kind, created, id) WHERE document IS NOT NULL;
+-- For walks through the groups, which are few among many users. One of all kinds would draw other queries to it.
+CREATE INDEX group_by_id ON resource (id) WHERE kind = 'Group';
 CREATE INDEX resource_to_follow ON resource (id) WHERE previous_dn IS NOT NULL;
 CREATE INDEX resource_by_anchor ON resource (anchor);
 CREATE INDEX resource_by_key ON resource (member_key) WHERE member_key IS NOT NULL;
@@ -63,6 +65,30 @@ CREATE TABLE number (
     PRIMARY KEY (attribute, number)
 );
 CREATE INDEX number_of ON number (resource_id) WHERE resource_id IS NOT NULL;
+
+-- What was done to the directory, so that it can be undone: a push, work in the background, a reconcile, an undo.
+CREATE TABLE run (
+    id       BIGINT NOT NULL PRIMARY KEY,       -- counts up; none is given twice (see the setting "last run forgotten")
+    origin   TEXT   NOT NULL,                   -- push | background | reconcile | undo
+    what     TEXT   NOT NULL,                   -- one line for people
+    started  TEXT   NOT NULL,                   -- RFC 3339, UTC
+    finished TEXT,                              -- NULL while it goes on, and for ever when it was cut off
+    outcome  TEXT,                              -- one line for people
+    undoes   BIGINT                             -- the run that an undo turns around
+);
+
+CREATE TABLE run_change (
+    run_id      BIGINT NOT NULL,
+    position    BIGINT NOT NULL,                -- counts up from 1 in the order in which the changes were noted
+    resource_id TEXT,                           -- for whom
+    reason      TEXT   NOT NULL,
+    change      TEXT   NOT NULL,                -- as JSON
+    reverse     TEXT   NOT NULL,                -- the changes that undo it, as a JSON array
+    lost        TEXT,                           -- what they do not bring back, for people
+    undone      BIGINT NOT NULL DEFAULT 0,      -- 1 once an undo has turned it around
+    PRIMARY KEY (run_id, position)
+);
+CREATE INDEX run_change_undone ON run_change (run_id) WHERE undone = 1;
 
 CREATE TABLE token (
     name    TEXT NOT NULL PRIMARY KEY,

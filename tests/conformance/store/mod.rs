@@ -2,13 +2,19 @@
 //!
 //! An implementation calls [`every_promise`] with a way to make an empty store.
 
+mod adopt;
+mod compare;
+mod copy;
+mod hold;
+pub mod run;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scimbridge::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use scimbridge::scim::index::Condition;
 use scimbridge::scim::{AttributePath, Document, Index, Kind, Member, ResourceId, Schema};
-use scimbridge::store::{Adopted, Error, Intent, Known, MemberState, Position, Settled, Store, TokenRecord, Wanted};
+use scimbridge::store::{Error, Intent, Known, MemberState, Position, Settled, Store, TokenRecord, Wanted};
 use serde_json::json;
 
 /// Runs the suite. `make` gives a new, empty store each time.
@@ -22,7 +28,7 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     a_version_counts_changes(&*make().await).await;
     who_shows_a_managers_name_has_a_new_version_when_it_changes(&*make().await).await;
     members_are_settled_one_by_one(&*make().await).await;
-    what_is_adopted_is_settled_all_or_none(&*make().await).await;
+    adopt::what_is_adopted_is_settled_all_or_none(&*make().await).await;
     what_is_pending_is_told(&*make().await).await;
     a_removed_resource_is_nobodys_member(&*make().await).await;
     lookups_follow_a_changed_index(&*make().await).await;
@@ -30,6 +36,17 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     a_number_is_taken_once(&*make().await).await;
     members_are_found_by_their_key(&*make().await).await;
     tokens_are_kept_by_hash(&*make().await).await;
+    compare::the_resources_of_entries_are_told_at_once(&*make().await).await;
+    compare::resources_of_a_kind_are_met_once_whatever_their_ids(&*make().await).await;
+    compare::a_census_counts_what_is_settled_and_wanted(&*make().await).await;
+    compare::ten_thousand_members_are_paged_with_their_names(&*make().await).await;
+    run::a_run_tells_what_it_was(&*make().await).await;
+    run::changes_are_told_from_the_last_to_the_first_until_undone(&*make().await).await;
+    run::many_notes_at_a_time_have_a_position_each(make().await).await;
+    run::old_runs_are_forgotten_and_their_ids_are_not_given_again(&*make().await).await;
+    hold::shared_holds_exclude_exclusive_ones(&*make().await);
+    hold::a_lease_tells_who_has_it(&*make().await);
+    copy::a_copy_is_a_store_of_its_own(&*make().await).await;
 }
 
 const NOW: &str = "2026-01-01T00:00:00.000Z";
@@ -321,47 +338,6 @@ async fn members_are_settled_one_by_one(store: &dyn Store) {
     assert_eq!(store.member_states(&id("staff"), &named).await.unwrap().len(), 2500);
 }
 
-async fn what_is_adopted_is_settled_all_or_none(store: &dyn Store) {
-    let adopted = |kind, name: &str, attributes: serde_json::Value, members: &[&str]| Adopted {
-        kind,
-        settled: settled(kind, name, document(attributes)),
-        members: members.iter().map(|member| id(member)).collect(),
-    };
-    let ada = adopted(Kind::User, "ada", json!({"userName": "ada", "title": "CTO"}), &[]);
-    let staff = adopted(Kind::Group, "staff", json!({"displayName": "staff"}), &["ada", "crew"]);
-    let crew = adopted(Kind::Group, "crew", json!({"displayName": "crew"}), &[]);
-    store.adopt(&mut [ada.clone(), staff, crew].into_iter()).await.unwrap();
-
-    let shown = store.get(Kind::User, &id("ada")).await.unwrap().unwrap();
-    assert_eq!((&shown.document, shown.version), (&ada.settled.document, 1));
-    assert_eq!((shown.created.as_str(), shown.modified.as_str()), (NOW, NOW));
-    let state = store.state(&id("ada")).await.unwrap().unwrap();
-    assert_eq!(
-        (state.intent, state.link, state.answered, state.may_be_disabled),
-        (None, Some(link("ada")), true, false)
-    );
-    assert_eq!(store.claimant("ada").await.unwrap(), Some(id("ada")));
-    assert_eq!(store.linked(&link("ada").anchor).await.unwrap(), [id("ada")]);
-    let by_title = Condition::Equals(index(Kind::User).entry(&path("title"), "cto"));
-    assert_eq!(store.find(Kind::User, &by_title, 0, 10).await.unwrap().total, 1);
-    let members = store.members(&id("staff")).await.unwrap();
-    assert_eq!(members.iter().map(|member| member.id.as_str()).collect::<Vec<_>>(), ["ada", "crew"]);
-    assert_eq!(store.pending().await.unwrap(), []);
-
-    let bob = adopted(Kind::User, "bob", json!({"userName": "bob"}), &[]);
-    let mut same_name = adopted(Kind::User, "eve", json!({"userName": "ADA"}), &[]);
-    same_name.settled.name_claim = Some("ada".to_owned());
-    let mut same_entry = adopted(Kind::User, "eve", json!({"userName": "eve"}), &[]);
-    same_entry.settled.link = link("ada");
-    for other in [same_name, same_entry] {
-        assert!(matches!(store.adopt(&mut [bob.clone(), other].into_iter()).await, Err(Error::Taken { .. })));
-        assert_eq!(store.state(&id("bob")).await.unwrap(), None, "all or none");
-        assert_eq!(store.claimant("bob").await.unwrap(), None);
-    }
-    store.adopt(&mut [].into_iter()).await.unwrap();
-    store.adopt(&mut [bob].into_iter()).await.unwrap();
-}
-
 async fn what_is_pending_is_told(store: &dyn Store) {
     for name in ["ada", "bob", "cyd"] {
         create(store, Kind::User, name, json!({"userName": name})).await;
@@ -473,8 +449,11 @@ async fn members_are_found_by_their_key(store: &dyn Store) {
     assert_eq!(link.key, Some(Value::from("shared")));
 }
 
+fn token(name: &str) -> TokenRecord {
+    TokenRecord { name: name.to_owned(), created: NOW.to_owned() }
+}
+
 async fn tokens_are_kept_by_hash(store: &dyn Store) {
-    let token = |name: &str| TokenRecord { name: name.to_owned(), created: NOW.to_owned() };
     store.add_token(&token("entra"), "hash").await.unwrap();
     assert!(matches!(store.add_token(&token("entra"), "other").await, Err(Error::Taken { .. })));
     assert_eq!(store.token_named("hash").await.unwrap().as_deref(), Some("entra"));

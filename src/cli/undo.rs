@@ -1,0 +1,93 @@
+//! `scimbridge undo`: takes back what a run, or a write of Entra, has changed in the directory.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::progress::Shown;
+use super::reconcile::{Format, Limits, bridge, is_failure, lease, print_json, print_text};
+use super::{open_store, print, talk};
+use crate::config::Settings;
+use crate::plan::render::Ldif;
+use crate::plan::{Report, Tally, excesses};
+use crate::store::{Origin, RunId, RunRecord, Store as _};
+
+/// How many runs are listed.
+const LISTED: u32 = 50;
+/// Something was refused or could not be done.
+const REFUSED: u8 = 3;
+/// The dry run has found something to do.
+const CHANGES: u8 = 2;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The number of the run; without one the latest are listed
+    run: Option<i64>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// text for people, json for programs, ldif for ldapmodify
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<ExitCode> {
+    let store = Arc::new(open_store(&settings).await?);
+    let Some(number) = arguments.run else {
+        for run in store.runs(LISTED).await? {
+            print(&listed(&run))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some(record) = store.run(RunId(number)).await? else {
+        bail!("there is no run {number}, or it is older than reconcile.keep_undo; `scimbridge undo` lists the latest");
+    };
+    let _lease = if arguments.dry_run { None } else { Some(lease(&store)?) };
+    let bridge = bridge(&settings, store)?;
+    let undoing = bridge.undoing(record.id).await.context("cannot find out what the run has changed")?;
+    let proposal = &undoing.proposal;
+    let tally = Tally::of(proposal, settings.groups.as_ref().map(|groups| &groups.placeholder));
+    let budgets = arguments.limits.over(&settings.reconcile.budgets);
+    let excesses = excesses(&tally, &proposal.census, &budgets);
+    let report = Report { proposal, tally: &tally, excesses: &excesses };
+    let shown = |done| match arguments.format {
+        Format::Text => print_text(&report, done),
+        Format::Json => print_json(&report, done),
+        Format::Ldif => print(Ldif(proposal).to_string().trim_end()),
+    };
+    let changes = proposal.items.iter().any(|item| !item.steps.is_empty());
+    if arguments.dry_run || !excesses.is_empty() {
+        shown(None)?;
+        bridge.close().await;
+        if !excesses.is_empty() {
+            talk("nothing is done\n");
+            return Ok(ExitCode::from(REFUSED));
+        }
+        return Ok(if changes { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS });
+    }
+    let progress = Shown::new();
+    let done = bridge.undo(&undoing, &progress).await;
+    progress.clear();
+    bridge.close().await;
+    let done = done.context("the store does not keep what was taken back")?;
+    shown(Some(&done))?;
+    talk("what Entra wants comes back with its next push or reconciliation, where it wants something else\n");
+    Ok(if done.outcomes.iter().any(is_failure) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}
+
+/// A run on one line.
+fn listed(run: &RunRecord) -> String {
+    let origin = match run.origin {
+        Origin::Push => "push",
+        Origin::Background => "background",
+        Origin::Reconcile => "reconcile",
+        Origin::Undo => "undo",
+    };
+    let outcome = run.outcome.as_deref().map(|outcome| format!(", {outcome}")).unwrap_or_default();
+    let changes = if run.changes == 1 { "1 change".to_owned() } else { format!("{} changes", run.changes) };
+    format!("{:>6} {} {origin:<10} {changes}{outcome}: {:?}", run.id.0, run.started, run.what)
+}

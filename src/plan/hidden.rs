@@ -1,0 +1,81 @@
+//! What of a plan nobody may see: the values of passwords, hashed or not.
+//!
+//! Not how a plan looks; that is `render`'s. Invariant: whatever is written or printed of a plan went through here, and
+//! what went through here goes through again unchanged.
+
+use serde::{Serialize, Serializer};
+
+use crate::directory::attribute::PASSWORD_ATTRIBUTE;
+use crate::directory::{AttributeName, Attributes, Change, Modification, Value};
+
+/// What stands where a password would.
+pub const HIDDEN: &str = "(hidden)";
+
+/// `userPassword` as RFC 4519 §2.41 numbers it.
+const PASSWORD_OID: &str = "2.5.4.35";
+
+/// Whether the values of the attribute are passwords, whatever options it has.
+pub fn is_password(attribute: &AttributeName) -> bool {
+    let attribute_type = attribute.attribute_type();
+    attribute_type.eq_ignore_ascii_case(PASSWORD_ATTRIBUTE) || attribute_type == PASSWORD_OID
+}
+
+/// The change with [`HIDDEN`] for every password. Two changes that differ in passwords alone are the same then.
+pub fn without_passwords(change: &Change) -> Change {
+    match change {
+        Change::Add { dn, attributes } => {
+            Change::Add { dn: dn.clone(), attributes: attributes_without_passwords(attributes) }
+        }
+        Change::Modify { dn, modifications, tolerance } => {
+            let hide = |one: &Modification| Modification {
+                attribute: one.attribute.clone(),
+                action: one.action,
+                values: values_without_passwords(&one.attribute, &one.values),
+            };
+            let modifications = modifications.iter().map(hide).collect();
+            Change::Modify { dn: dn.clone(), modifications, tolerance: *tolerance }
+        }
+        Change::Rename { .. } | Change::Delete { .. } => change.clone(),
+    }
+}
+
+/// The attributes with [`HIDDEN`] for every password.
+pub fn attributes_without_passwords(attributes: &Attributes) -> Attributes {
+    let hide = |(name, values): (&AttributeName, &Vec<Value>)| (name.clone(), values_without_passwords(name, values));
+    attributes.iter().map(hide).collect()
+}
+
+fn values_without_passwords(attribute: &AttributeName, values: &[Value]) -> Vec<Value> {
+    if is_password(attribute) { values.iter().map(|_| Value::from(HIDDEN)).collect() } else { values.to_vec() }
+}
+
+/// Writes a change without its passwords.
+///
+/// # Errors
+/// The serializer's.
+pub(super) fn serialize_change<S: Serializer>(change: &Change, serializer: S) -> Result<S::Ok, S::Error> {
+    without_passwords(change).serialize(serializer)
+}
+
+/// Writes attributes without their passwords.
+///
+/// # Errors
+/// The serializer's.
+pub(super) fn serialize_attributes<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S::Ok, S::Error> {
+    attributes_without_passwords(attributes).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_one_in_every_writing() {
+        for text in ["userPassword", "USERPASSWORD;x-old", "2.5.4.35"] {
+            assert!(is_password(&AttributeName::parse(text).unwrap()), "{text}");
+        }
+        for text in ["userPasswordHint", "uid", "pwdHistory;userPassword"] {
+            assert!(!is_password(&AttributeName::parse(text).unwrap()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Who may not be as wanted: the directory is read page by page, and compared with the store page by page.
+//!
+//! A suspicion is no verdict: who is suspected wrongly comes to nothing when it is settled. Who is not suspected and
+//! should be, stays as they are; so whatever is not plainly right is suspected.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::{Progress, Selection, Stage, Suspect};
+use crate::directory::{AttributeName, Dn, Entry};
+use crate::ldap::{self, Filter};
+use crate::plan::{self, Budgets, missing_excess};
+use crate::scim::{Kind, ResourceId};
+use crate::settle::{Bridge, Error};
+use crate::store::State;
+
+/// How many ids the store is asked for at a time.
+const IDS_PER_PAGE: u32 = 10_000;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) suspects: BTreeMap<ResourceId, Suspect>,
+    /// Entries that look like resources' and are nobody's.
+    pub(super) unmanaged: Vec<Dn>,
+    pub(super) census: plan::Census,
+    /// Groups that have members whom nobody knows, and how many.
+    pub(super) strangers: BTreeMap<ResourceId, usize>,
+    /// Resources of which nothing can be concluded, and why.
+    pub(super) unjudged: BTreeMap<ResourceId, String>,
+    seen: Seen,
+    entries: u64,
+    referrals: usize,
+}
+
+/// Whose entries were seen. Small: there may be a million.
+#[derive(Debug, Default)]
+struct Seen(HashSet<u128>);
+
+impl Seen {
+    fn put(&mut self, id: &ResourceId) {
+        self.0.insert(Seen::key(id));
+    }
+
+    fn has(&self, id: &ResourceId) -> bool {
+        self.0.contains(&Seen::key(id))
+    }
+
+    /// Ids are UUIDs that the store has issued.
+    fn key(id: &ResourceId) -> u128 {
+        id.as_str().parse::<uuid::Uuid>().map(|uuid| uuid.as_u128()).unwrap_or_default()
+    }
+}
+
+impl Scan {
+    pub(super) fn suspect(&mut self, id: &ResourceId, kind: Kind) -> &mut Suspect {
+        self.suspects.entry(id.clone()).or_insert_with(|| Suspect::new(id.clone(), kind))
+    }
+
+    pub(super) fn see(&mut self, states: &[State]) {
+        states.iter().for_each(|state| self.seen.put(&state.id));
+    }
+
+    /// Notes what a page of a search brought.
+    pub(super) fn count(&mut self, entries: usize, progress: &dyn Progress) {
+        self.entries += u64::try_from(entries).unwrap_or(u64::MAX);
+        progress.reached(Stage::Reading, self.entries, None);
+    }
+
+    pub(super) fn refer(&mut self, referrals: usize) {
+        self.referrals += referrals;
+    }
+}
+
+impl Bridge {
+    pub(super) async fn scan(
+        &self,
+        selection: &Selection,
+        budgets: &Budgets,
+        progress: &dyn Progress,
+    ) -> Result<Scan, Error> {
+        let census = self.store.census().await?;
+        let census = plan::Census { users: census.users, groups: census.groups, memberships: census.memberships };
+        let mut scan = Scan { census, ..Scan::default() };
+        match selection {
+            Selection::Resource(id) => self.scan_one(&mut scan, id).await?,
+            Selection::Entry(dn) => self.scan_entry(&mut scan, dn).await?,
+            Selection::Everything | Selection::Kind(_) => {
+                self.suspect_pending(&mut scan, selection).await?;
+                for kind in [Kind::User, Kind::Group].into_iter().filter(|kind| selection.includes(*kind)) {
+                    match (kind, &self.rules.groups) {
+                        (Kind::User, _) => self.scan_users(&mut scan, progress).await?,
+                        (Kind::Group, Some(rules)) => self.scan_groups(rules, &mut scan, progress).await?,
+                        (Kind::Group, None) => continue,
+                    }
+                    self.judge_unseen(&mut scan, kind, budgets).await?;
+                }
+                let census = &scan.census;
+                tracing::debug!(entries = scan.entries, users = census.users, groups = census.groups, "directory read");
+            }
+        }
+        Ok(scan)
+    }
+
+    async fn suspect_pending(&self, scan: &mut Scan, selection: &Selection) -> Result<(), Error> {
+        for id in self.store.pending().await? {
+            if let Some(state) = self.store.state(&id).await?
+                && selection.includes(state.kind)
+            {
+                scan.suspect(&id, state.kind);
+            }
+        }
+        Ok(())
+    }
+
+    /// One resource, whatever its entry is like.
+    async fn scan_one(&self, scan: &mut Scan, id: &ResourceId) -> Result<(), Error> {
+        let state = self.store.state(id).await?.ok_or_else(|| Error::NotFound(id.clone()))?;
+        scan.suspect(id, state.kind);
+        match (state.kind, &self.rules.groups, &state.link) {
+            (Kind::Group, Some(rules), Some(link)) => self.compare_group(rules, scan, link).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn scan_entry(&self, scan: &mut Scan, dn: &Dn) -> Result<(), Error> {
+        let entry = self.directory.read(dn, &[]).await?.ok_or_else(|| Error::NoEntry(dn.clone()))?;
+        let owners = self.store.linked(&self.anchor_of(&entry)?).await?;
+        if owners.is_empty() {
+            scan.unmanaged.push(dn.clone());
+        }
+        for owner in owners {
+            self.scan_one(scan, &owner).await?;
+        }
+        Ok(())
+    }
+
+    /// The resources whose entries the search did not show.
+    ///
+    /// # Errors
+    /// [`Error::Shrunken`] when they are too many: then the search is not to be believed.
+    async fn judge_unseen(&self, scan: &mut Scan, kind: Kind, budgets: &Budgets) -> Result<(), Error> {
+        let mut unseen = Vec::new();
+        let mut after: Option<ResourceId> = None;
+        loop {
+            let ids = self.store.ids_after(kind, after.as_ref(), IDS_PER_PAGE).await?;
+            let Some(last) = ids.last() else {
+                break;
+            };
+            after = Some(last.clone());
+            unseen.extend(ids.into_iter().filter(|id| !scan.seen.has(id) && !scan.suspects.contains_key(id)));
+        }
+        let suspicious = missing_excess(count(unseen.len()), &scan.census, budgets);
+        let mut gone = 0;
+        for id in &unseen {
+            let Some(state) = self.store.state(id).await? else {
+                continue;
+            };
+            if scan.referrals > 0 {
+                let reason =
+                    "its entry was not seen, and a part of the tree is on another server: nothing is concluded";
+                scan.unjudged.insert(id.clone(), reason.to_owned());
+                continue;
+            }
+            scan.suspect(id, kind);
+            let Some(link) = state.link.filter(|_| suspicious.is_some()) else {
+                continue;
+            };
+            // Perhaps it was only moved, or came to be while the directory was read.
+            let base = self.base_of(kind);
+            if self.entry_anywhere(&link, base, &[]).await?.is_none() {
+                gone += 1;
+            }
+            if missing_excess(gone, &scan.census, budgets).is_some()
+                && let Some(excess) = suspicious
+            {
+                return Err(Error::Shrunken { kind, seen: scan.entries, excess: Box::new(excess) });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn base_of(&self, kind: Kind) -> &Dn {
+        match (kind, &self.rules.groups) {
+            (Kind::Group, Some(groups)) => &groups.base_dn,
+            _ => &self.rules.users.base_dn,
+        }
+    }
+
+    /// The resources of a page of entries, by the numbers of the entries in the page.
+    pub(super) async fn owners(&self, entries: &[Entry]) -> Result<Vec<Vec<State>>, Error> {
+        let anchors: Vec<_> = entries.iter().map(|entry| self.anchor_of(entry)).collect::<Result<_, _>>()?;
+        let mut owners: Vec<Vec<State>> = entries.iter().map(|_| Vec::new()).collect();
+        let places: BTreeMap<_, usize> = anchors.iter().zip(0..).collect();
+        for state in self.store.linked_states(&anchors).await? {
+            let place = state.link.as_ref().and_then(|link| places.get(&link.anchor));
+            if let Some(owner) = place.and_then(|place| owners.get_mut(*place)) {
+                owner.push(state);
+            }
+        }
+        Ok(owners)
+    }
+
+    /// The links of those whom others refer to.
+    pub(super) async fn links_of(&self, ids: BTreeSet<ResourceId>) -> Result<BTreeMap<String, Dn>, Error> {
+        let known = self.store.known(&ids).await?;
+        let staying = known.into_iter().filter(|(_, known)| !known.deleting);
+        Ok(staying.map(|(id, known)| (id.0, known.link.dn)).collect())
+    }
+}
+
+/// What selects every entry: one that has lost its class is still the entry of its resource.
+pub(super) fn everything() -> Filter {
+    Filter::Present(AttributeName::of("objectClass"))
+}
+
+/// A base that is not there, or not shown: nothing below it is missing.
+pub(super) fn missing_base<'a>(setting: &'a str, base: &'a Dn) -> impl Fn(ldap::Error) -> Error + 'a {
+    move |error| match error {
+        error if error.is_no_such_object() => Error::missing_base(setting, base, error),
+        error => Error::from(error),
+    }
+}
+
+pub(super) fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,103 @@
+//! Whether a user's entry is plainly as wanted.
+
+use std::collections::BTreeSet;
+
+use super::Progress;
+use super::scan::{Scan, everything, missing_base};
+use crate::directory::{AttributeName, Entry, Matching, Value};
+use crate::ldap::Profile;
+use crate::mapping::user::map_user;
+use crate::mapping::{References, UserRules, fit_syntaxes, rules};
+use crate::plan::{attribute_changes, diff};
+use crate::scim::{Kind, ResourceId, resource};
+use crate::settle::{Bridge, Error, is_pending};
+use crate::store::State;
+
+/// How many entries the directory is asked for at a time.
+const ENTRIES_PER_PAGE: u16 = 1_000;
+
+impl Bridge {
+    pub(super) async fn scan_users(&self, scan: &mut Scan, progress: &dyn Progress) -> Result<(), Error> {
+        let rules = &self.rules.users;
+        let profile = self.directory.profile().await?;
+        let attributes = self.observed_of_users().await?;
+        for base in rules.trees() {
+            let setting = if *base == rules.base_dn { "users.base_dn" } else { "users.disable.move_to" };
+            let missing = missing_base(setting, base);
+            let pages = self.directory.search_pages(base, &everything(), &attributes, ENTRIES_PER_PAGE).await;
+            let mut pages = pages.map_err(&missing)?;
+            while let Some(mut entries) = pages.next().await.map_err(&missing)? {
+                entries.retain(|entry| entry.dn.is_under(base));
+                scan.count(entries.len(), progress);
+                self.scan_user_page(scan, &profile, &entries).await?;
+            }
+            scan.refer(pages.referrals());
+        }
+        Ok(())
+    }
+
+    async fn scan_user_page(&self, scan: &mut Scan, profile: &Profile, entries: &[Entry]) -> Result<(), Error> {
+        let rules = &self.rules.users;
+        let owners = self.owners(entries).await?;
+        let users = owners.iter().flatten().filter(|state| state.kind == Kind::User);
+        let referred =
+            users.filter_map(State::desired).flat_map(|document| rules::referenced(&rules.attributes, document));
+        let references = self.links_of(referred.map(ResourceId).collect::<BTreeSet<_>>()).await?;
+        for (entry, states) in entries.iter().zip(&owners) {
+            scan.see(states);
+            if states.is_empty() && looks_like_a_user(rules, entry) {
+                scan.unmanaged.push(entry.dn.clone());
+            }
+            for state in states.iter().filter(|state| state.kind == Kind::User) {
+                if !self.is_user_right(profile, state, entry, &references) {
+                    scan.suspect(&state.id, Kind::User);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether settling would find nothing to do. In doubt it is not.
+    fn is_user_right(&self, profile: &Profile, state: &State, entry: &Entry, references: &References) -> bool {
+        let (rules, lock) = (&self.rules.users, profile.flavor.lock);
+        let (Some(document), Some(link), false) = (state.desired(), &state.link, is_pending(state)) else {
+            return false;
+        };
+        let Ok(mut desired) = map_user(rules, document, references) else {
+            return false;
+        };
+        if fit_syntaxes(&rules.attributes, &mut desired, &profile.schema).is_err() {
+            return false;
+        }
+        let names = self.names_of(entry);
+        if names != link.names() || rules::allocated(&rules.attributes).any(|(name, _)| entry.values(name).is_empty()) {
+            return false;
+        }
+        if resource::is_active(document) {
+            if state.may_be_disabled {
+                return false;
+            }
+            rules.disable.leave(&mut desired, entry);
+        } else {
+            let barring = rules.disable.barring(lock, entry);
+            let is_elsewhere = rules.disable.move_to.as_ref().is_some_and(|branch| !entry.dn.is_under(branch));
+            if is_elsewhere || !attribute_changes(&barring, entry, &profile.schema).is_empty() {
+                return false;
+            }
+            rules.disable.bar(&mut desired, lock, entry);
+        }
+        diff(&desired, Some(entry), &profile.schema).is_empty()
+    }
+}
+
+/// Whether an entry that is nobody's may be taken for a user's: it has one of the classes.
+fn looks_like_a_user(rules: &UserRules, entry: &Entry) -> bool {
+    has_class_of(&rules.object_classes, entry)
+}
+
+/// Whether an entry has one of the classes, other than the one that every entry has.
+pub(super) fn has_class_of(classes: &[Value], entry: &Entry) -> bool {
+    let present = entry.values(&AttributeName::of("objectClass"));
+    let tells = |class: &&Value| !Matching::CaseIgnore.equal(class, &Value::from("top"));
+    classes.iter().filter(tells).any(|class| present.iter().any(|other| Matching::CaseIgnore.equal(class, other)))
+}

@@ -1,0 +1,132 @@
+//! A copy of the store for a rehearsal: files of its own beside the database, where there is room and nobody else looks.
+//!
+//! They are named `<database>.copy-<32 hex digits>`, with what SQLite and [`hold`](super::hold) add to that. The name is
+//! held as a key of the database for as long as the copy lives, so that what a killed process left is told from what is in
+//! use; the next copy or open takes it away.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+
+use super::super::{Error, Hold, HoldMode};
+use super::hold::Holds;
+use super::{SqliteStore, failure};
+
+const INFIX: &str = ".copy-";
+const DIGITS: usize = 32;
+
+/// The files of a copy; dropping it removes them.
+#[derive(Debug)]
+pub(super) struct Files {
+    path: PathBuf,
+    _name_held: Hold,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a copy of the store");
+        }
+    }
+}
+
+pub(super) async fn copy(store: &SqliteStore) -> Result<SqliteStore, Error> {
+    let attempt = "copy the store";
+    let failed = |source: io::Error| Error::Access { attempt, source: source.into() };
+    let options = store.reader.connect_options();
+    sweep(&store.holds, options.get_filename()).map_err(failed)?;
+    let files = make(&store.holds, options.get_filename())?;
+    let target = files.path.to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+    // By a reader: it copies one state, and writes go on beside it.
+    sqlx::query("VACUUM INTO $1").bind(target).execute(&store.reader).await.map_err(failure(attempt))?;
+    let options = options.as_ref().clone().filename(&files.path).read_only(false);
+    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Off);
+    let copy = SqliteStore::connect(options, Some(Arc::new(files))).await.map_err(failure(attempt))?;
+    // Nobody logs in to a rehearsal.
+    sqlx::query("DELETE FROM token").execute(&copy.writer).await.map_err(failure(attempt))?;
+    Ok(copy)
+}
+
+/// An empty file, which SQLite fills; it would make one that others may read.
+fn make(holds: &Arc<Holds>, database: &Path) -> Result<Files, Error> {
+    let failed = |source: io::Error| Error::Access { attempt: "make the file of a copy", source: source.into() };
+    let mut random = [0; DIGITS / 2];
+    getrandom::fill(&mut random).map_err(|error| failed(io::Error::other(error)))?;
+    let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let held = holds.hold(&key(&name), HoldMode::Exclusive)?;
+    let files = Files {
+        path: with_suffix(database, &format!("{INFIX}{name}")),
+        _name_held: held.ok_or_else(|| failed(io::ErrorKind::AlreadyExists.into()))?,
+    };
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(&files.path).map_err(failed)?;
+    Ok(files)
+}
+
+/// Removes the copies that nobody has any longer.
+pub(super) fn sweep(holds: &Arc<Holds>, database: &Path) -> io::Result<()> {
+    for name in names(database)? {
+        let held = holds.hold(&key(&name), HoldMode::Exclusive).map_err(io::Error::other)?;
+        if held.is_some() {
+            remove(&with_suffix(database, &format!("{INFIX}{name}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// The names of all copies of a database that are there.
+fn names(database: &Path) -> io::Result<std::collections::BTreeSet<String>> {
+    let start = format!("{}{INFIX}", file_name(database)?);
+    let mut names = std::collections::BTreeSet::new();
+    for file in std::fs::read_dir(folder(database))? {
+        let file = file?.file_name();
+        let Some(rest) = file.to_str().and_then(|file| file.strip_prefix(&start)) else { continue };
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if let Some((name, _)) = rest.split_at_checked(DIGITS)
+            && name.bytes().all(is_digit)
+        {
+            names.insert(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Removes a copy, with all whose names begin with its own: nobody else's do.
+fn remove(copy: &Path) -> io::Result<()> {
+    let start = file_name(copy)?;
+    for file in std::fs::read_dir(folder(copy))? {
+        let file = file?;
+        if file.file_name().to_str().is_some_and(|name| name.starts_with(&start)) {
+            match std::fs::remove_file(file.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn key(name: &str) -> String {
+    format!("copy {name}")
+}
+
+fn file_name(path: &Path) -> io::Result<String> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.map(str::to_owned).ok_or_else(|| io::ErrorKind::InvalidFilename.into())
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}

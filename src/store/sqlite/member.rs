@@ -1,0 +1,133 @@
+//! The members of a group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+
+use super::super::{Error, MemberState};
+use super::row::member_state;
+use super::{CHUNK, failure};
+use crate::directory::{Names, Value};
+use crate::scim::{Kind, Member, ResourceId};
+
+pub(super) async fn settled(reader: &SqlitePool, group: &ResourceId) -> Result<Vec<Member>, Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT member.member_id, resource.kind FROM member JOIN resource ON resource.id = member.member_id
+         WHERE member.group_id = $1 AND member.state IN ('settled', 'renewing', 'leaving') ORDER BY member.member_id",
+    )
+    .bind(group.as_str())
+    .fetch_all(reader)
+    .await
+    .map_err(failure("read the members of a group"))?;
+    let member = |(id, kind): (String, String)| {
+        let damaged = Error::Damaged { what: "kind", id: id.clone() };
+        Kind::named(&kind).map(|kind| Member { id: ResourceId(id), kind }).ok_or(damaged)
+    };
+    rows.into_iter().map(member).collect()
+}
+
+pub(super) async fn unsettled(
+    reader: &SqlitePool,
+    group: &ResourceId,
+) -> Result<Vec<(ResourceId, MemberState)>, Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT member_id, state FROM member WHERE group_id = $1 AND state <> 'settled' ORDER BY member_id",
+    )
+    .bind(group.as_str())
+    .fetch_all(reader)
+    .await
+    .map_err(failure("read pending members"))?;
+    rows.into_iter().map(|(id, state)| Ok((ResourceId(id), member_state(group, &state)?))).collect()
+}
+
+pub(super) async fn states(
+    reader: &SqlitePool,
+    group: &ResourceId,
+    ids: &BTreeSet<ResourceId>,
+) -> Result<BTreeMap<ResourceId, MemberState>, Error> {
+    let ids: Vec<&ResourceId> = ids.iter().collect();
+    let mut states = BTreeMap::new();
+    for chunk in ids.chunks(CHUNK) {
+        let mut query: QueryBuilder<Sqlite> =
+            QueryBuilder::new("SELECT member_id, state FROM member WHERE group_id = ");
+        query.push_bind(group.as_str()).push(" AND member_id IN (");
+        let mut list = query.separated(", ");
+        for id in chunk {
+            list.push_bind(id.as_str());
+        }
+        query.push(")");
+        let rows: Vec<(String, String)> =
+            query.build_query_as().fetch_all(reader).await.map_err(failure("look members up"))?;
+        for (id, state) in rows {
+            states.insert(ResourceId(id), member_state(group, &state)?);
+        }
+    }
+    Ok(states)
+}
+
+pub(super) async fn wanted(reader: &SqlitePool, group: &ResourceId) -> Result<Vec<ResourceId>, Error> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT member_id FROM member WHERE group_id = $1 AND state IN ('settled', 'renewing', 'joining') ORDER BY member_id",
+    )
+    .bind(group.as_str())
+    .fetch_all(reader)
+    .await
+    .map_err(failure("read wanted members"))?;
+    Ok(ids.into_iter().map(ResourceId).collect())
+}
+
+pub(super) async fn are_there(reader: &SqlitePool, group: &ResourceId) -> Result<bool, Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM member WHERE group_id = $1 AND state IN ('settled', 'renewing', 'leaving'))",
+    )
+    .bind(group.as_str())
+    .fetch_one(reader)
+    .await
+    .map_err(failure("look for members"))
+}
+
+pub(super) async fn wanted_with_key(
+    reader: &SqlitePool,
+    group: &ResourceId,
+    key: &Value,
+) -> Result<Vec<ResourceId>, Error> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT resource.id FROM resource JOIN member ON member.group_id = $1 AND member.member_id = resource.id
+         WHERE resource.member_key = $2 AND member.state IN ('settled', 'renewing', 'joining') ORDER BY resource.id",
+    )
+    .bind(group.as_str())
+    .bind(key.as_bytes())
+    .fetch_all(reader)
+    .await
+    .map_err(failure("look for members of one key"))?;
+    Ok(ids.into_iter().map(ResourceId).collect())
+}
+
+pub(super) async fn wanted_names_after(
+    reader: &SqlitePool,
+    group: &ResourceId,
+    after: Option<&ResourceId>,
+    limit: u32,
+) -> Result<Vec<(ResourceId, Option<Names>)>, Error> {
+    let rows: Vec<(String, Option<String>, Option<Vec<u8>>)> = sqlx::query_as(
+        "SELECT member.member_id, resource.dn, resource.member_key
+         FROM member LEFT JOIN resource ON resource.id = member.member_id
+         WHERE member.group_id = $1 AND member.member_id > $2 AND member.state IN ('settled', 'renewing', 'joining')
+         ORDER BY member.member_id LIMIT $3",
+    )
+    .bind(group.as_str())
+    .bind(after.map_or("", ResourceId::as_str))
+    .bind(i64::from(limit))
+    .fetch_all(reader)
+    .await
+    .map_err(failure("read the names of members"))?;
+    let named = |(id, dn, key): (String, Option<String>, Option<Vec<u8>>)| {
+        let names = match dn.map(|dn| dn.parse()) {
+            Some(Ok(dn)) => Some(Names { dn, key: key.map(Value::from) }),
+            Some(Err(_)) => return Err(Error::Damaged { what: "dn", id }),
+            None => None,
+        };
+        Ok((ResourceId(id), names))
+    };
+    rows.into_iter().map(named).collect()
+}
