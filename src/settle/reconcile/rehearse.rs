@@ -43,14 +43,14 @@ impl Bridge {
             }
             let mut order: Vec<&Suspect> = found.suspects.values().collect();
             order.sort_by_key(|suspect| suspect.kind == Kind::Group);
-            let of = Some(count(order.len()));
+            let of = count(order.len());
             for (number, suspect) in order.into_iter().enumerate() {
-                progress.reached(Stage::Planning, count(number), of);
+                progress.reached(Stage::Planning, count(number), Some(of));
                 found.proposal.items.extend(self.item(&stand, suspect).await?);
             }
             let consequences = self.consequences(&stand, &found.suspects).await?;
             found.proposal.items.extend(consequences);
-            progress.reached(Stage::Planning, of.unwrap_or_default(), of);
+            progress.reached(Stage::Planning, of, Some(of));
         }
         self.leave_out_overtaken(&mut found).await?;
         let items = &mut found.proposal.items;
