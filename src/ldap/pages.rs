@@ -3,11 +3,13 @@
 //! Not for looking one entry up. Invariant: an answer that is not complete ends in an error, never in a last page.
 
 use ldap3::adapters::{Adapter, PagedResults};
+use ldap3::asn1::{PL, StructureTag};
 use ldap3::{LdapError, ResultEntry, Scope, SearchStream};
+use sha2::{Digest as _, Sha256};
 
 use super::pool::Handle;
 use super::{Directory, Error, Filter, read_entry, succeed};
-use crate::directory::{AttributeName, Dn, Entry};
+use crate::directory::{Anchor, AttributeName, Dn, Entry};
 
 /// The entries that a search selects, page by page. Ended early, it leaves the server to forget the rest.
 pub struct Pages {
@@ -57,6 +59,15 @@ impl Pages {
     /// # Errors
     /// The server's answer, [`super::Fault::Truncated`] when it does not show everything; or it is away.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, Error> {
+        let unread = self.next_unread().await?;
+        unread.map(|entries| entries.into_iter().map(Unread::read).collect()).transpose()
+    }
+
+    /// The same, for who knows most of them already.
+    ///
+    /// # Errors
+    /// As [`Pages::next`].
+    pub async fn next_unread(&mut self) -> Result<Option<Vec<Unread>>, Error> {
         let Some(stream) = &mut self.stream else {
             return Ok(None);
         };
@@ -66,7 +77,7 @@ impl Pages {
             match self.handle.check("search", &self.base, found)? {
                 Some(found) if found.is_ref() => self.referrals += 1,
                 Some(found) if found.is_intermediate() => {}
-                Some(found) => entries.push(read_entry(found)?),
+                Some(found) => entries.push(Unread(found)),
                 None => {
                     let result = stream.finish().await;
                     self.stream = None;
@@ -76,5 +87,74 @@ impl Pages {
             }
         }
         Ok((!entries.is_empty()).then_some(entries))
+    }
+}
+
+/// An entry as it came, not taken apart yet: where there are many, that is most of the work.
+pub struct Unread(ResultEntry);
+
+impl Unread {
+    /// What tells it from any other content of the entry: a digest of its name, attributes and values as the server
+    /// sends them. The same content in another order may have another one.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        feed(&mut digest, &self.0.0.payload);
+        digest.finalize().into()
+    }
+
+    /// Its anchor, if that was asked for.
+    pub fn anchor(&self, name: &AttributeName) -> Option<Anchor> {
+        // SearchResultEntry ::= SEQUENCE { objectName, attributes SEQUENCE OF SEQUENCE { type, vals SET OF } }
+        // (RFC 4511 §4.5.2).
+        let attributes = children_of(children(&self.0.0.payload).get(1)?);
+        attributes.iter().find_map(|attribute| {
+            let [kind, values] = children_of(attribute) else {
+                return None;
+            };
+            let is_it = bytes_of(kind).eq_ignore_ascii_case(name.as_str().as_bytes());
+            let value = children_of(values).first().filter(|_| is_it)?;
+            Some(Anchor(String::from_utf8(bytes_of(value).to_vec()).ok()?))
+        })
+    }
+
+    /// The entry.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableDn`].
+    pub fn read(self) -> Result<Entry, Error> {
+        read_entry(self.0)
+    }
+}
+
+fn children(payload: &PL) -> &[StructureTag] {
+    match payload {
+        PL::C(children) => children,
+        PL::P(_) => &[],
+    }
+}
+
+fn children_of(tag: &StructureTag) -> &[StructureTag] {
+    children(&tag.payload)
+}
+
+fn bytes_of(tag: &StructureTag) -> &[u8] {
+    match &tag.payload {
+        PL::P(bytes) => bytes,
+        PL::C(_) => &[],
+    }
+}
+
+fn feed(digest: &mut Sha256, payload: &PL) {
+    match payload {
+        PL::P(bytes) => {
+            digest.update([0]);
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        }
+        PL::C(children) => {
+            digest.update([1]);
+            digest.update((children.len() as u64).to_be_bytes());
+            children.iter().for_each(|child| feed(digest, &child.payload));
+        }
     }
 }

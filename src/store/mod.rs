@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, Names, NumberRange, Value};
+use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -203,6 +203,34 @@ pub struct Known {
     pub deleting: bool,
 }
 
+/// What an entry was like, in short; of whatever makes a difference to whoever looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark(pub Vec<u8>);
+
+/// A member and how lists name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Who it is.
+    pub id: ResourceId,
+    /// The DN of its entry as it is written; `None` when it has none yet.
+    pub dn: Option<Value>,
+    /// What it is listed by where that is not the DN.
+    pub key: Option<Value>,
+}
+
+/// Whose an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The entry.
+    pub anchor: Anchor,
+    /// Whose it is.
+    pub id: ResourceId,
+    /// The kind of that resource.
+    pub kind: Kind,
+    /// What it was like when it was last found to be as wanted; `None` when that was not since anything has changed.
+    pub mark: Option<Mark>,
+}
+
 /// A bearer token, without the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
@@ -288,8 +316,18 @@ pub trait Store: Send + Sync {
     /// The states of all resources, of any kind, that are linked to any of these entries, ordered by id.
     async fn linked_states(&self, anchors: &[Anchor]) -> Result<Vec<State>, Error>;
 
-    /// The first `limit` ids of resources of a kind that come after one, or from the beginning, in order: settled or not.
-    async fn ids_after(&self, kind: Kind, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error>;
+    /// The first `limit` ids of resources that come after one, or from the beginning, in order: settled or not.
+    async fn ids_after(&self, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error>;
+
+    /// Whose the entries with these anchors are, and what they were like when they were last found to be as wanted.
+    async fn checked(&self, anchors: &[Anchor]) -> Result<Vec<Checked>, Error>;
+
+    /// Keeps what entries are like that were found to be as wanted, of resources that are still at that version with
+    /// nothing pending. It is forgotten by itself when anything changes that is wanted of them.
+    async fn check(&self, right: &[(ResourceId, i64, Mark)]) -> Result<(), Error>;
+
+    /// How often a name has changed or gone that others may refer to.
+    async fn name_changes(&self) -> Result<i64, Error>;
 
     /// How much is settled and wanted.
     async fn census(&self) -> Result<Census, Error>;
@@ -316,14 +354,14 @@ pub trait Store: Send + Sync {
     /// All that a group wants as members: settled, renewing and joining.
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error>;
 
-    /// The first `limit` of them that come after an id, or from the beginning, ordered by id, each with the present names
-    /// of its entry; `None` while it has no link.
-    async fn wanted_names_after(
+    /// The first `limit` of those whom a group wants as members (settled, renewing and joining) that come after one, or
+    /// from the beginning, ordered by id, with how lists name them.
+    async fn listed_after(
         &self,
         group: &ResourceId,
         after: Option<&ResourceId>,
         limit: u32,
-    ) -> Result<Vec<(ResourceId, Option<Names>)>, Error>;
+    ) -> Result<Vec<Listed>, Error>;
 
     /// Whether the directory should hold members for this group's sake (settled, renewing or leaving). Does not
     /// cost the size of the group.

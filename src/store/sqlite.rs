@@ -33,10 +33,10 @@ use parts::insert_adopted;
 use row::{Row, before_text};
 
 use super::{
-    Adopted, Census, Error, Found, Hold, HoldMode, Known, Lease, MemberState, NewRun, NotedChange, Position, RunId,
-    RunRecord, Settled, State, Store, TokenRecord, Wanted,
+    Adopted, Census, Checked, Error, Found, Hold, HoldMode, Known, Lease, Listed, Mark, MemberState, NewRun,
+    NotedChange, Position, RunId, RunRecord, Settled, State, Store, TokenRecord, Wanted,
 };
-use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, Names, NumberRange, Value};
+use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
@@ -241,8 +241,22 @@ impl Store for SqliteStore {
         compare::linked_states(&self.reader, anchors).await
     }
 
-    async fn ids_after(&self, kind: Kind, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error> {
-        compare::ids_after(&self.reader, kind, after, limit).await
+    async fn ids_after(&self, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error> {
+        compare::ids_after(&self.reader, after, limit).await
+    }
+
+    async fn checked(&self, anchors: &[Anchor]) -> Result<Vec<Checked>, Error> {
+        compare::checked(&self.reader, anchors).await
+    }
+
+    async fn check(&self, right: &[(ResourceId, i64, Mark)]) -> Result<(), Error> {
+        let mut write = begin(&self.writer).await?;
+        compare::check(&mut write, right).await?;
+        commit(write).await
+    }
+
+    async fn name_changes(&self) -> Result<i64, Error> {
+        compare::name_changes(&self.reader).await
     }
 
     async fn census(&self) -> Result<Census, Error> {
@@ -297,13 +311,13 @@ impl Store for SqliteStore {
         member::wanted(&self.reader, group).await
     }
 
-    async fn wanted_names_after(
+    async fn listed_after(
         &self,
         group: &ResourceId,
         after: Option<&ResourceId>,
         limit: u32,
-    ) -> Result<Vec<(ResourceId, Option<Names>)>, Error> {
-        member::wanted_names_after(&self.reader, group, after, limit).await
+    ) -> Result<Vec<Listed>, Error> {
+        member::listed_after(&self.reader, group, after, limit).await
     }
 
     async fn has_members(&self, group: &ResourceId) -> Result<bool, Error> {

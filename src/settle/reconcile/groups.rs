@@ -50,7 +50,7 @@ impl Bridge {
             scan.count(entries.len(), progress);
             let owners = self.owners(&entries).await?;
             for (entry, states) in entries.iter().zip(&owners) {
-                scan.see(states);
+                states.iter().for_each(|state| scan.see(&state.id));
                 if states.is_empty() && has_class_of(&rules.object_classes, entry) {
                     scan.unmanaged.push(entry.dn.clone());
                 }
@@ -111,19 +111,25 @@ impl Bridge {
         for state in groups {
             let mut after: Option<ResourceId> = None;
             loop {
-                let page = self.store.wanted_names_after(&state.id, after.as_ref(), MEMBERS_PER_PAGE).await?;
-                let Some((last, _)) = page.last() else {
+                let page = self.store.listed_after(&state.id, after.as_ref(), MEMBERS_PER_PAGE).await?;
+                let Some(last) = page.last() else {
                     break;
                 };
-                after = Some(last.clone());
-                wanted.extend(page.into_iter().filter_map(|(member, names)| Some((&state.id, member, names?))));
+                after = Some(last.id.clone());
+                wanted.extend(page.into_iter().map(|listed| (&state.id, listed)));
             }
         }
         let placeholder = Value::from(&rules.placeholder);
         for rule in &rules.members {
             let matching = profile.schema.matching(&rule.attribute).unwrap_or(Matching::Octets);
             let present = entry.values(&rule.attribute);
-            let named = wanted.iter().filter_map(|(group, member, names)| Some(((*group, member), rule.value(names)?)));
+            let named = wanted.iter().filter_map(|(group, listed)| {
+                let value = match &rule.by {
+                    MemberValue::Dn => listed.dn.clone(),
+                    MemberValue::Attribute(_) => listed.key.clone(),
+                };
+                Some(((*group, &listed.id), value?))
+            });
             let mut drift = list_drift(present, named, matching);
             for (group, member) in drift.missing {
                 found.entry(group.clone()).or_default().missing.insert(member.clone());

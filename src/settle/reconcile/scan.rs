@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Progress, Selection, Stage, Suspect};
-use crate::directory::{AttributeName, Dn, Entry};
+use crate::directory::{AttributeName, Dn, Entry, Link};
 use crate::ldap::{self, Filter};
 use crate::plan::{self, Budgets, missing_excess};
 use crate::scim::{Kind, ResourceId};
@@ -56,8 +56,8 @@ impl Scan {
         self.suspects.entry(id.clone()).or_insert_with(|| Suspect::new(id.clone(), kind))
     }
 
-    pub(super) fn see(&mut self, states: &[State]) {
-        states.iter().for_each(|state| self.seen.put(&state.id));
+    pub(super) fn see(&mut self, id: &ResourceId) {
+        self.seen.put(id);
     }
 
     /// Notes what a page of a search brought.
@@ -90,10 +90,10 @@ impl Bridge {
                     match (kind, &self.rules.groups) {
                         (Kind::User, _) => self.scan_users(&mut scan, progress).await?,
                         (Kind::Group, Some(rules)) => self.scan_groups(rules, &mut scan, progress).await?,
-                        (Kind::Group, None) => continue,
+                        (Kind::Group, None) => {}
                     }
-                    self.judge_unseen(&mut scan, kind, budgets).await?;
                 }
+                self.judge_unseen(&mut scan, selection, budgets).await?;
                 let census = &scan.census;
                 tracing::debug!(entries = scan.entries, users = census.users, groups = census.groups, "directory read");
             }
@@ -138,23 +138,43 @@ impl Bridge {
     ///
     /// # Errors
     /// [`Error::Shrunken`] when they are too many: then the search is not to be believed.
-    async fn judge_unseen(&self, scan: &mut Scan, kind: Kind, budgets: &Budgets) -> Result<(), Error> {
-        let mut unseen = Vec::new();
+    async fn judge_unseen(&self, scan: &mut Scan, selection: &Selection, budgets: &Budgets) -> Result<(), Error> {
+        let mut unseen: BTreeMap<Kind, Vec<(ResourceId, Option<Link>)>> = BTreeMap::new();
         let mut after: Option<ResourceId> = None;
         loop {
-            let ids = self.store.ids_after(kind, after.as_ref(), IDS_PER_PAGE).await?;
+            let ids = self.store.ids_after(after.as_ref(), IDS_PER_PAGE).await?;
             let Some(last) = ids.last() else {
                 break;
             };
             after = Some(last.clone());
-            unseen.extend(ids.into_iter().filter(|id| !scan.seen.has(id) && !scan.suspects.contains_key(id)));
+            for id in ids.iter().filter(|id| !scan.seen.has(id) && !scan.suspects.contains_key(*id)) {
+                if let Some(state) = self.store.state(id).await?
+                    && selection.includes(state.kind)
+                {
+                    unseen.entry(state.kind).or_default().push((state.id, state.link));
+                }
+            }
         }
-        let suspicious = missing_excess(count(unseen.len()), &scan.census, budgets);
+        for (kind, unseen) in unseen {
+            self.judge_missing(scan, kind, &unseen, budgets).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge_missing(
+        &self,
+        scan: &mut Scan,
+        kind: Kind,
+        unseen: &[(ResourceId, Option<Link>)],
+        budgets: &Budgets,
+    ) -> Result<(), Error> {
+        let census = match kind {
+            Kind::User => plan::Census { groups: 0, ..scan.census },
+            Kind::Group => plan::Census { users: 0, ..scan.census },
+        };
+        let suspicious = missing_excess(count(unseen.len()), &census, budgets);
         let mut gone = 0;
-        for id in &unseen {
-            let Some(state) = self.store.state(id).await? else {
-                continue;
-            };
+        for (id, link) in unseen {
             if scan.referrals > 0 {
                 let reason =
                     "its entry was not seen, and a part of the tree is on another server: nothing is concluded";
@@ -162,18 +182,15 @@ impl Bridge {
                 continue;
             }
             scan.suspect(id, kind);
-            let Some(link) = state.link.filter(|_| suspicious.is_some()) else {
+            let (Some(link), Some(excess)) = (link, &suspicious) else {
                 continue;
             };
             // Perhaps it was only moved, or came to be while the directory was read.
-            let base = self.base_of(kind);
-            if self.entry_anywhere(&link, base, &[]).await?.is_none() {
+            if self.entry_anywhere(link, self.base_of(kind), &[]).await?.is_none() {
                 gone += 1;
             }
-            if missing_excess(gone, &scan.census, budgets).is_some()
-                && let Some(excess) = suspicious
-            {
-                return Err(Error::Shrunken { kind, seen: scan.entries, excess: Box::new(excess) });
+            if missing_excess(gone, &census, budgets).is_some() {
+                return Err(Error::Shrunken { kind, seen: scan.entries, excess: Box::new(excess.clone()) });
             }
         }
         Ok(())

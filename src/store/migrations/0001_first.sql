@@ -1,4 +1,5 @@
--- What Entra wants, and what of it the directory holds already. SQL that SQLite and PostgreSQL both run.
+-- What Entra wants, and what of it the directory holds already. SQL that SQLite and PostgreSQL both run, but for the
+-- triggers, which are SQLite's.
 
 CREATE TABLE resource (
     id              TEXT   NOT NULL PRIMARY KEY,
@@ -18,14 +19,25 @@ CREATE TABLE resource (
     may_be_disabled BIGINT NOT NULL,            -- 1 from when a user is kept out until let in again: it is ours to undo
     before_disable  TEXT,                       -- what stood in the entry before that, as JSON
     adds_entry      BIGINT NOT NULL DEFAULT 0,  -- 1 from when its entry is about to be added: one that is found is ours
-    merged          BIGINT NOT NULL             -- 1 when the intent took another one in that was pending
+    merged          BIGINT NOT NULL,            -- 1 when the intent took another one in that was pending
+    checked         BLOB                        -- what the entry was like when it was last found to be as wanted
 );
+
+-- Whatever changes what is wanted has the entry looked at again. A trigger, because no write is to forget it.
+CREATE TRIGGER resource_changed
+AFTER UPDATE OF document, anchor, dn, member_key, previous_dn, previous_key, intent, intent_document, may_be_disabled,
+    before_disable ON resource
+WHEN NEW.checked IS NOT NULL
+BEGIN
+    UPDATE resource SET checked = NULL WHERE id = NEW.id;
+END;
 
 CREATE INDEX resource_in_order ON resource (kind, created, id) WHERE document IS NOT NULL;
 -- For walks through the groups, which are few among many users. One of all kinds would draw other queries to it.
 CREATE INDEX group_by_id ON resource (id) WHERE kind = 'Group';
 CREATE INDEX resource_to_follow ON resource (id) WHERE previous_dn IS NOT NULL;
-CREATE INDEX resource_by_anchor ON resource (anchor);
+-- With all that the comparison with the directory needs: of most resources it reads nothing else.
+CREATE INDEX resource_by_anchor ON resource (anchor, id, kind, checked);
 CREATE INDEX resource_by_key ON resource (member_key) WHERE member_key IS NOT NULL;
 -- An entry belongs to one user; groups of one name share theirs.
 CREATE UNIQUE INDEX user_by_anchor ON resource (anchor) WHERE kind = 'User';
@@ -100,3 +112,20 @@ CREATE TABLE setting (
     name  TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
 );
+
+-- How often a name that others may refer to has changed or gone: what was found right of those who refer to somebody
+-- is looked at again.
+INSERT INTO setting (name, value) VALUES ('name changes', '0');
+CREATE TRIGGER name_changed AFTER UPDATE OF dn ON resource WHEN OLD.dn IS NOT NULL AND NEW.dn IS NOT OLD.dn
+BEGIN
+    UPDATE setting SET value = value + 1 WHERE name = 'name changes';
+END;
+CREATE TRIGGER name_going AFTER UPDATE OF intent ON resource WHEN NEW.intent IS NOT OLD.intent
+    AND (NEW.intent = 'delete' OR OLD.intent = 'delete')
+BEGIN
+    UPDATE setting SET value = value + 1 WHERE name = 'name changes';
+END;
+CREATE TRIGGER name_gone AFTER DELETE ON resource WHEN OLD.dn IS NOT NULL
+BEGIN
+    UPDATE setting SET value = value + 1 WHERE name = 'name changes';
+END;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
-use super::super::{Census, Error, State};
-use super::row::Row;
+use super::super::{Census, Checked, Error, Mark, State};
+use super::row::{Row, bytes_of_hex};
 use super::{CHUNK, failure};
 use crate::directory::Anchor;
 use crate::scim::{Kind, ResourceId};
@@ -33,20 +33,63 @@ pub(super) async fn linked_states(reader: &SqlitePool, anchors: &[Anchor]) -> Re
 
 pub(super) async fn ids_after(
     reader: &SqlitePool,
-    kind: Kind,
     after: Option<&ResourceId>,
     limit: u32,
 ) -> Result<Vec<ResourceId>, Error> {
     // No id is empty, so all come after the empty text.
-    let ids: Vec<String> =
-        sqlx::query_scalar("SELECT id FROM resource WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3")
-            .bind(kind.as_str())
-            .bind(after.map_or("", ResourceId::as_str))
-            .bind(i64::from(limit))
-            .fetch_all(reader)
-            .await
-            .map_err(failure("read the ids of resources"))?;
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM resource WHERE id > $1 ORDER BY id LIMIT $2")
+        .bind(after.map_or("", ResourceId::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(reader)
+        .await
+        .map_err(failure("read the ids of resources"))?;
     Ok(ids.into_iter().map(ResourceId).collect())
+}
+
+pub(super) async fn checked(reader: &SqlitePool, anchors: &[Anchor]) -> Result<Vec<Checked>, Error> {
+    let mut found = Vec::new();
+    for chunk in anchors.chunks(CHUNK) {
+        // In one row: each row is handed from one thread to another, and there are many.
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+            "SELECT json_group_array(json_array(anchor, id, kind, hex(checked))) FROM resource WHERE anchor IN (",
+        );
+        let mut list = query.separated(", ");
+        for anchor in chunk {
+            list.push_bind(anchor.0.as_str());
+        }
+        query.push(")");
+        let rows: String =
+            query.build_query_scalar().fetch_one(reader).await.map_err(failure("look the owners of entries up"))?;
+        let rows: Vec<(String, String, String, String)> = serde_json::from_str(&rows)
+            .map_err(|_| Error::Damaged { what: "owner of an entry", id: "with one of these anchors".to_owned() })?;
+        for (anchor, id, kind, mark) in rows {
+            let kind = Kind::named(&kind).ok_or_else(|| Error::Damaged { what: "kind", id: id.clone() })?;
+            let mark = bytes_of_hex(&mark).filter(|mark| !mark.is_empty());
+            found.push(Checked { anchor: Anchor(anchor), id: ResourceId(id), kind, mark: mark.map(Mark) });
+        }
+    }
+    Ok(found)
+}
+
+pub(super) async fn check(connection: &mut SqliteConnection, right: &[(ResourceId, i64, Mark)]) -> Result<(), Error> {
+    for (id, version, mark) in right {
+        sqlx::query("UPDATE resource SET checked = $3 WHERE id = $1 AND version = $2 AND intent IS NULL")
+            .bind(id.as_str())
+            .bind(version)
+            .bind(mark.0.as_slice())
+            .execute(&mut *connection)
+            .await
+            .map_err(failure("keep what is as wanted"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn name_changes(reader: &SqlitePool) -> Result<i64, Error> {
+    let changes: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE name = 'name changes'")
+        .fetch_optional(reader)
+        .await
+        .map_err(failure("read how often names have changed"))?;
+    Ok(changes.and_then(|changes| changes.parse().ok()).unwrap_or_default())
 }
 
 pub(super) async fn census(reader: &SqlitePool) -> Result<Census, Error> {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use super::super::{Error, MemberState};
-use super::row::member_state;
+use super::super::{Error, Listed, MemberState};
+use super::row::{bytes_of_hex, member_state};
 use super::{CHUNK, failure};
-use crate::directory::{Names, Value};
+use crate::directory::Value;
 use crate::scim::{Kind, Member, ResourceId};
 
 pub(super) async fn settled(reader: &SqlitePool, group: &ResourceId) -> Result<Vec<Member>, Error> {
@@ -103,31 +103,35 @@ pub(super) async fn wanted_with_key(
     Ok(ids.into_iter().map(ResourceId).collect())
 }
 
-pub(super) async fn wanted_names_after(
+pub(super) async fn listed_after(
     reader: &SqlitePool,
     group: &ResourceId,
     after: Option<&ResourceId>,
     limit: u32,
-) -> Result<Vec<(ResourceId, Option<Names>)>, Error> {
-    let rows: Vec<(String, Option<String>, Option<Vec<u8>>)> = sqlx::query_as(
-        "SELECT member.member_id, resource.dn, resource.member_key
-         FROM member LEFT JOIN resource ON resource.id = member.member_id
-         WHERE member.group_id = $1 AND member.member_id > $2 AND member.state IN ('settled', 'renewing', 'joining')
-         ORDER BY member.member_id LIMIT $3",
+) -> Result<Vec<Listed>, Error> {
+    let attempt = "read the names of members";
+    // In one row: each row is handed from one thread to another, and there are many.
+    let rows: String = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(id, dn, key)) FROM (
+             SELECT member.member_id AS id, resource.dn AS dn, hex(resource.member_key) AS key
+             FROM member LEFT JOIN resource ON resource.id = member.member_id
+             WHERE member.group_id = $1 AND member.member_id > $2 AND member.state IN ('settled', 'renewing', 'joining')
+             ORDER BY member.member_id LIMIT $3)",
     )
     .bind(group.as_str())
     .bind(after.map_or("", ResourceId::as_str))
     .bind(i64::from(limit))
-    .fetch_all(reader)
+    .fetch_one(reader)
     .await
-    .map_err(failure("read the names of members"))?;
-    let named = |(id, dn, key): (String, Option<String>, Option<Vec<u8>>)| {
-        let names = match dn.map(|dn| dn.parse()) {
-            Some(Ok(dn)) => Some(Names { dn, key: key.map(Value::from) }),
-            Some(Err(_)) => return Err(Error::Damaged { what: "dn", id }),
-            None => None,
-        };
-        Ok((ResourceId(id), names))
-    };
-    rows.into_iter().map(named).collect()
+    .map_err(failure(attempt))?;
+    let rows: Vec<(String, Option<String>, Option<String>)> =
+        serde_json::from_str(&rows).map_err(|_| Error::Damaged { what: "members", id: group.0.clone() })?;
+    let mut listed = Vec::with_capacity(rows.len());
+    for (id, dn, key) in rows {
+        let key = key.filter(|key| !key.is_empty()).map(|key| bytes_of_hex(&key));
+        let key = key.map(|bytes| bytes.ok_or_else(|| Error::Damaged { what: "key", id: id.clone() })).transpose()?;
+        listed.push(Listed { id: ResourceId(id), dn: dn.map(Value::from), key: key.map(Value::from) });
+    }
+    listed.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(listed)
 }

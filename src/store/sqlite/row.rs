@@ -159,3 +159,15 @@ pub(super) fn member_state(group: &ResourceId, text: &str) -> Result<MemberState
 pub(super) fn document_text(document: &Document) -> String {
     serde_json::Value::Object(document.clone()).to_string()
 }
+
+/// The bytes that SQL's `hex` has written.
+pub(super) fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(digit(*high)? * 16 + digit(*low)?),
+            _ => None,
+        })
+        .collect()
+}

@@ -25,7 +25,7 @@ pub async fn a_copy_is_a_store_of_its_own(store: &dyn Store) {
     copy.remove(&id("ada"), None, super::NOW).await.unwrap();
     copy.begin_run(&new_run("y")).await.unwrap();
     let there = async |store: &dyn Store| {
-        let ids = store.ids_after(Kind::User, None, 9).await.unwrap();
+        let ids = store.ids_after(None, 9).await.unwrap();
         ids.into_iter().map(|id| id.0).collect::<Vec<_>>()
     };
     assert_eq!(there(store).await, ["ada", "eve"]);
