@@ -90,6 +90,12 @@ pub enum Error {
         /// The attribute that should identify it.
         attribute: AttributeName,
     },
+    /// A search was given up before it came to its end.
+    #[error("the search below {dn} broke off")]
+    BrokenOff {
+        /// Where it began.
+        dn: Dn,
+    },
     /// The server sent a name that is no DN.
     #[error("the directory sent a name that cannot be read")]
     UnreadableDn(#[source] DnError),
@@ -124,6 +130,7 @@ impl Error {
                 Fault::Passing
             }
             Error::Answer { code, .. } => fault_of_code(*code),
+            Error::BrokenOff { .. } => Fault::Truncated,
             Error::Tls { .. }
             | Error::CarriedOut { .. }
             | Error::Unasked { .. }

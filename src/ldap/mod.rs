@@ -18,7 +18,7 @@ mod write;
 
 pub use error::{Error, Fault};
 pub use filter::Filter;
-pub use pages::{Pages, Unread};
+pub use pages::{Pages, PagesAhead, Unread};
 pub use pool::Settings;
 pub use tls::TlsFault;
 

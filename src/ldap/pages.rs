@@ -2,10 +2,15 @@
 //!
 //! Not for looking one entry up. Invariant: an answer that is not complete ends in an error, never in a last page.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ldap3::adapters::{Adapter, PagedResults};
 use ldap3::asn1::{PL, StructureTag};
 use ldap3::{LdapError, ResultEntry, Scope, SearchStream};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::pool::Handle;
 use super::{Directory, Error, Filter, read_entry, succeed};
@@ -87,6 +92,50 @@ impl Pages {
             }
         }
         Ok((!entries.is_empty()).then_some(entries))
+    }
+}
+
+/// Pages that are read ahead by a task of their own: whoever looks at one does not keep the next from coming.
+pub struct PagesAhead {
+    /// The last message is `None`, so that a reader that broke off does not look like one that came to the end.
+    pages: mpsc::Receiver<Result<Option<Vec<Unread>>, Error>>,
+    base: Dn,
+    referrals: Arc<AtomicUsize>,
+    _reading: AbortOnDropHandle<()>,
+}
+
+impl Pages {
+    /// Reads ahead, one page at a time.
+    pub fn ahead(mut self) -> PagesAhead {
+        let (sender, pages) = mpsc::channel(1);
+        let referrals = Arc::new(AtomicUsize::new(0));
+        let (counted, base) = (referrals.clone(), self.base.clone());
+        let reading = tokio::spawn(async move {
+            loop {
+                let page = self.next_unread().await;
+                counted.store(self.referrals, Ordering::Relaxed);
+                let goes_on = matches!(page, Ok(Some(_)));
+                if sender.send(page).await.is_err() || !goes_on {
+                    return;
+                }
+            }
+        });
+        PagesAhead { pages, base, referrals, _reading: AbortOnDropHandle::new(reading) }
+    }
+}
+
+impl PagesAhead {
+    /// The next entries; `None` after the last ones.
+    ///
+    /// # Errors
+    /// As [`Pages::next`]; [`Error::BrokenOff`] when the reading has ended without saying how.
+    pub async fn next(&mut self) -> Result<Option<Vec<Unread>>, Error> {
+        self.pages.recv().await.unwrap_or_else(|| Err(Error::BrokenOff { dn: self.base.clone() }))
+    }
+
+    /// As [`Pages::referrals`].
+    pub fn referrals(&self) -> usize {
+        self.referrals.load(Ordering::Relaxed)
     }
 }
 

@@ -317,7 +317,7 @@ pub trait Store: Send + Sync {
     async fn linked_states(&self, anchors: &[Anchor]) -> Result<Vec<State>, Error>;
 
     /// The first `limit` ids of resources that come after one, or from the beginning, in order: settled or not.
-    async fn ids_after(&self, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error>;
+    async fn ids_after(&self, after: Option<&ResourceId>, limit: u32) -> Result<Vec<(ResourceId, Kind)>, Error>;
 
     /// Whose the entries with these anchors are, and what they were like when they were last found to be as wanted.
     async fn checked(&self, anchors: &[Anchor]) -> Result<Vec<Checked>, Error>;

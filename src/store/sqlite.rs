@@ -241,7 +241,7 @@ impl Store for SqliteStore {
         compare::linked_states(&self.reader, anchors).await
     }
 
-    async fn ids_after(&self, after: Option<&ResourceId>, limit: u32) -> Result<Vec<ResourceId>, Error> {
+    async fn ids_after(&self, after: Option<&ResourceId>, limit: u32) -> Result<Vec<(ResourceId, Kind)>, Error> {
         compare::ids_after(&self.reader, after, limit).await
     }
 

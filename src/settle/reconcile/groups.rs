@@ -6,7 +6,7 @@ use super::scan::{Scan, everything, missing_base};
 use super::users::has_class_of;
 use super::{Progress, RosterDrift};
 use crate::directory::{AttributeName, Dn, Entry, Link, Matching, Naming, Value};
-use crate::ldap::{Filter, Profile};
+use crate::ldap::{Filter, Profile, Unread};
 use crate::mapping::group::{map_group, observed_attributes};
 use crate::mapping::{GroupRules, MemberOwnership, MemberRule, MemberValue, fit_syntaxes, rules};
 use crate::plan::{diff, list_drift};
@@ -44,8 +44,9 @@ impl Bridge {
         let attributes = attributes_with_members(rules);
         let missing = missing_base("groups.base_dn", &rules.base_dn);
         let pages = self.directory.search_pages(&rules.base_dn, &everything(), &attributes, ENTRIES_PER_PAGE).await;
-        let mut pages = pages.map_err(&missing)?;
-        while let Some(mut entries) = pages.next().await.map_err(&missing)? {
+        let mut pages = pages.map_err(&missing)?.ahead();
+        while let Some(unread) = pages.next().await.map_err(&missing)? {
+            let mut entries = unread.into_iter().map(Unread::read).collect::<Result<Vec<Entry>, _>>()?;
             entries.retain(|entry| entry.dn.is_under(&rules.base_dn));
             scan.count(entries.len(), progress);
             let owners = self.owners(&entries).await?;

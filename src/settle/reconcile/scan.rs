@@ -143,15 +143,14 @@ impl Bridge {
         let mut after: Option<ResourceId> = None;
         loop {
             let ids = self.store.ids_after(after.as_ref(), IDS_PER_PAGE).await?;
-            let Some(last) = ids.last() else {
+            let Some((last, _)) = ids.last() else {
                 break;
             };
             after = Some(last.clone());
-            for id in ids.iter().filter(|id| !scan.seen.has(id) && !scan.suspects.contains_key(*id)) {
-                if let Some(state) = self.store.state(id).await?
-                    && selection.includes(state.kind)
-                {
-                    unseen.entry(state.kind).or_default().push((state.id, state.link));
+            let is_unseen = |id: &ResourceId| !scan.seen.has(id) && !scan.suspects.contains_key(id);
+            for (id, kind) in ids.into_iter().filter(|(id, kind)| selection.includes(*kind) && is_unseen(id)) {
+                if let Some(state) = self.store.state(&id).await? {
+                    unseen.entry(kind).or_default().push((id, state.link));
                 }
             }
         }

@@ -29,15 +29,10 @@ impl Bridge {
             let setting = if *base == rules.base_dn { "users.base_dn" } else { "users.disable.move_to" };
             let missing = missing_base(setting, base);
             let pages = self.directory.search_pages(base, &everything(), &attributes, ENTRIES_PER_PAGE).await;
-            let mut pages = pages.map_err(&missing)?;
-            let mut page = pages.next_unread().await.map_err(&missing)?;
-            while let Some(entries) = page {
+            let mut pages = pages.map_err(&missing)?.ahead();
+            while let Some(entries) = pages.next().await.map_err(&missing)? {
                 scan.count(entries.len(), progress);
-                // The next ones are on their way while these are looked at.
-                let (next, scanned) =
-                    tokio::join!(pages.next_unread(), self.scan_user_page(scan, &marks, base, entries));
-                scanned?;
-                page = next.map_err(&missing)?;
+                self.scan_user_page(scan, &marks, base, entries).await?;
             }
             scan.refer(pages.referrals());
         }

@@ -33,8 +33,8 @@ BEGIN
 END;
 
 CREATE INDEX resource_in_order ON resource (kind, created, id) WHERE document IS NOT NULL;
--- For walks through the groups, which are few among many users. One of all kinds would draw other queries to it.
-CREATE INDEX group_by_id ON resource (id) WHERE kind = 'Group';
+-- How lists name everybody, without the rows.
+CREATE INDEX resource_names ON resource (id, kind, dn, member_key);
 CREATE INDEX resource_to_follow ON resource (id) WHERE previous_dn IS NOT NULL;
 -- With all that the comparison with the directory needs: of most resources it reads nothing else.
 CREATE INDEX resource_by_anchor ON resource (anchor, id, kind, checked);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::super::{Census, Checked, Error, Mark, State};
@@ -35,21 +36,35 @@ pub(super) async fn ids_after(
     reader: &SqlitePool,
     after: Option<&ResourceId>,
     limit: u32,
-) -> Result<Vec<ResourceId>, Error> {
+) -> Result<Vec<(ResourceId, Kind)>, Error> {
     // No id is empty, so all come after the empty text.
-    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM resource WHERE id > $1 ORDER BY id LIMIT $2")
-        .bind(after.map_or("", ResourceId::as_str))
-        .bind(i64::from(limit))
-        .fetch_all(reader)
-        .await
-        .map_err(failure("read the ids of resources"))?;
-    Ok(ids.into_iter().map(ResourceId).collect())
+    let rows: String = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(id, kind))
+         FROM (SELECT id, kind FROM resource WHERE id > $1 ORDER BY id LIMIT $2)",
+    )
+    .bind(after.map_or("", ResourceId::as_str))
+    .bind(i64::from(limit))
+    .fetch_one(reader)
+    .await
+    .map_err(failure("read the ids of resources"))?;
+    let rows: Vec<(String, String)> = in_one_row(&rows, "id")?;
+    let mut ids = Vec::with_capacity(rows.len());
+    for (id, kind) in rows {
+        let kind = Kind::named(&kind).ok_or_else(|| Error::Damaged { what: "kind", id: id.clone() })?;
+        ids.push((ResourceId(id), kind));
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+/// Reads rows that were put into one as JSON: each row is handed from one thread to another, and there are many.
+pub(super) fn in_one_row<T: DeserializeOwned>(rows: &str, what: &'static str) -> Result<Vec<T>, Error> {
+    serde_json::from_str(rows).map_err(|_| Error::Damaged { what, id: "among many".to_owned() })
 }
 
 pub(super) async fn checked(reader: &SqlitePool, anchors: &[Anchor]) -> Result<Vec<Checked>, Error> {
     let mut found = Vec::new();
     for chunk in anchors.chunks(CHUNK) {
-        // In one row: each row is handed from one thread to another, and there are many.
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
             "SELECT json_group_array(json_array(anchor, id, kind, hex(checked))) FROM resource WHERE anchor IN (",
         );
@@ -60,8 +75,7 @@ pub(super) async fn checked(reader: &SqlitePool, anchors: &[Anchor]) -> Result<V
         query.push(")");
         let rows: String =
             query.build_query_scalar().fetch_one(reader).await.map_err(failure("look the owners of entries up"))?;
-        let rows: Vec<(String, String, String, String)> = serde_json::from_str(&rows)
-            .map_err(|_| Error::Damaged { what: "owner of an entry", id: "with one of these anchors".to_owned() })?;
+        let rows: Vec<(String, String, String, String)> = in_one_row(&rows, "owner")?;
         for (anchor, id, kind, mark) in rows {
             let kind = Kind::named(&kind).ok_or_else(|| Error::Damaged { what: "kind", id: id.clone() })?;
             let mark = bytes_of_hex(&mark).filter(|mark| !mark.is_empty());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::super::{Error, Listed, MemberState};
+use super::compare::in_one_row;
 use super::row::{bytes_of_hex, member_state};
 use super::{CHUNK, failure};
 use crate::directory::Value;
@@ -110,11 +111,10 @@ pub(super) async fn listed_after(
     limit: u32,
 ) -> Result<Vec<Listed>, Error> {
     let attempt = "read the names of members";
-    // In one row: each row is handed from one thread to another, and there are many.
     let rows: String = sqlx::query_scalar(
         "SELECT json_group_array(json_array(id, dn, key)) FROM (
              SELECT member.member_id AS id, resource.dn AS dn, hex(resource.member_key) AS key
-             FROM member LEFT JOIN resource ON resource.id = member.member_id
+             FROM member LEFT JOIN resource INDEXED BY resource_names ON resource.id = member.member_id
              WHERE member.group_id = $1 AND member.member_id > $2 AND member.state IN ('settled', 'renewing', 'joining')
              ORDER BY member.member_id LIMIT $3)",
     )
@@ -124,8 +124,7 @@ pub(super) async fn listed_after(
     .fetch_one(reader)
     .await
     .map_err(failure(attempt))?;
-    let rows: Vec<(String, Option<String>, Option<String>)> =
-        serde_json::from_str(&rows).map_err(|_| Error::Damaged { what: "members", id: group.0.clone() })?;
+    let rows: Vec<(String, Option<String>, Option<String>)> = in_one_row(&rows, "member")?;
     let mut listed = Vec::with_capacity(rows.len());
     for (id, dn, key) in rows {
         let key = key.filter(|key| !key.is_empty()).map(|key| bytes_of_hex(&key));

@@ -26,7 +26,7 @@ pub async fn a_copy_is_a_store_of_its_own(store: &dyn Store) {
     copy.begin_run(&new_run("y")).await.unwrap();
     let there = async |store: &dyn Store| {
         let ids = store.ids_after(None, 9).await.unwrap();
-        ids.into_iter().map(|id| id.0).collect::<Vec<_>>()
+        ids.into_iter().map(|(id, _)| id.0).collect::<Vec<_>>()
     };
     assert_eq!(there(store).await, ["ada", "eve"]);
     assert_eq!(there(&*copy).await, ["bob"]);
