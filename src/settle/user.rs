@@ -3,7 +3,7 @@
 use super::error::unmappable;
 use super::password::PasswordOutcome;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, Work, crash_point, is_deletion, link_to, now};
-use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Value};
+use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Placement, Value};
 use crate::ldap::{self, Depth, Fault, Filter, Profile};
 use crate::mapping::password::EntryAge;
 use crate::mapping::{Disable, GroupRules, PasswordRule, References, UserRules, fit_syntaxes, place, rules, user};
@@ -99,6 +99,9 @@ impl Work<'_> {
                 self.store.link(&state.id, &link).await?;
                 before = Some(link);
             }
+            if observed.is_none() {
+                self.keep_place(before.as_ref(), &mut desired).await?;
+            }
             observed = match self.let_in_or_keep_out(state, document, &mut desired, observed).await {
                 Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
                     last = Some((error, desired.dn()));
@@ -157,6 +160,19 @@ impl Work<'_> {
             Some((error, _)) => Error::Directory(error),
             None => Error::Busy,
         })
+    }
+
+    /// Lets an entry that is made anew stand where the old one stood, if it is not for the map to say. Were that one
+    /// only hidden, the server tells: in another place there would be two of them, and a later lock on one.
+    async fn keep_place(&self, before: Option<&Link>, desired: &mut DesiredEntry) -> Result<(), Error> {
+        let parent = before.and_then(|link| link.dn.parent()).filter(|parent| *parent != desired.parent);
+        if let (Some(parent), Placement::Initial) = (parent, desired.placement)
+            && parent.is_under(&self.rules.users.base_dn)
+            && self.directory.read(&parent, &[]).await?.is_some()
+        {
+            desired.parent = parent;
+        }
+        Ok(())
     }
 
     /// Makes `desired` say whether the user may log in. Who may not is kept out before anything else of the entry is
@@ -349,7 +365,8 @@ fn is_tagged(entry: &Entry, attribute: &AttributeName, value: &Value, rule: Matc
 fn taken(rules: &UserRules, dn: &Dn) -> Error {
     let attribute = &rules.match_attribute;
     Error::conflict(format!(
-        "the directory has an entry {dn} that is another's, or whose {attribute} is not this user's"
+        "the directory has an entry {dn} that is another's, whose {attribute} is not this user's, or that the bridge may \
+         not see"
     ))
 }
 

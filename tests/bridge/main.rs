@@ -49,6 +49,7 @@ mod patch;
 mod peer;
 mod places;
 mod query;
+mod reconcile;
 mod rehearsal;
 
 mod tidy;

@@ -65,14 +65,18 @@ impl Bridge {
         }
         outcomes.sort_by_key(|(number, _)| *number);
         let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+        self.settle_quietly(&run, found).await?;
         self.settle_consequences(&run, found).await?;
+        let mut kept = None;
         if let Some(id) = run.id() {
             let failed =
                 outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Done | Outcome::Overtaken)).count();
             let outcome = if failed == 0 { "done".to_owned() } else { format!("{failed} of {} not done", items.len()) };
             self.store.end_run(id, &outcome, &now()).await?;
+            // What the directory has refused is nothing to take back.
+            kept = self.store.run(id).await?.filter(|run| run.changes > 0).map(|run| run.id);
         }
-        Ok(Report { run: run.id(), outcomes })
+        Ok(Report { run: kept, outcomes })
     }
 
     async fn apply_item(&self, run: &Run, found: &Reconciliation, kind: Kind, item: &Item) -> Outcome {
@@ -88,9 +92,26 @@ impl Bridge {
         match self.work(run).put_right(suspect, found.meant.get(&id)).await {
             Ok(Righted::Done) => Outcome::Done,
             Ok(Righted::Overtaken) => Outcome::Overtaken,
-            Err(error) if error.is_outage() => Outcome::NotTried(explained(&error)),
+            Err(error) if error.is_outage() || matches!(error, Error::Busy) => Outcome::NotTried(explained(&error)),
             Err(error) => Outcome::Failed(explained(&error)),
         }
+    }
+
+    /// Lets the store learn of those for whom nothing is to be done in the directory, such as where somebody's entry was
+    /// moved by hand: they would be suspected every time.
+    async fn settle_quietly(&self, run: &Run, found: &Reconciliation) -> Result<(), Error> {
+        let planned: BTreeSet<&str> = found.proposal.items.iter().map(|item| item.subject.id.as_str()).collect();
+        for suspect in found.suspects.values().filter(|suspect| !planned.contains(suspect.id.as_str())) {
+            match self.work(run).put_right(suspect, found.meant.get(&suspect.id)).await {
+                Ok(_) => {}
+                Err(error) if error.is_outage() => return Ok(()),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::debug!(scim.id = %suspect.id, error, "not looked at again");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What this run has left to be seen to, such as the memberships of somebody whose entry was made anew. Where that

@@ -172,7 +172,7 @@ impl Bridge {
             Kind::Group => plan::Census { users: 0, ..scan.census },
         };
         let suspicious = missing_excess(count(unseen.len()), &census, budgets);
-        let mut gone = 0;
+        let (mut gone, mut branches) = (0, BTreeMap::new());
         for (id, link) in unseen {
             if scan.referrals > 0 {
                 let reason =
@@ -180,7 +180,16 @@ impl Bridge {
                 scan.unjudged.insert(id.clone(), reason.to_owned());
                 continue;
             }
-            scan.suspect(id, kind);
+            match self.hidden_branch(kind, link.as_ref(), &mut branches).await? {
+                Some(branch) => {
+                    let reason = format!(
+                        "its entry was not seen, and neither was {branch}, below which it stood: nothing is concluded; \
+                         let ldap.bind_dn see that, or create it again"
+                    );
+                    scan.unjudged.insert(id.clone(), reason);
+                }
+                None => _ = scan.suspect(id, kind),
+            }
             let (Some(link), Some(excess)) = (link, &suspicious) else {
                 continue;
             };
@@ -193,6 +202,33 @@ impl Bridge {
             }
         }
         Ok(())
+    }
+
+    /// The entry above a link's, if it is not shown either: then the bridge may not see what is below it, and an entry
+    /// that were made anew elsewhere would be there twice. What is known of such entries is kept in `branches`.
+    async fn hidden_branch(
+        &self,
+        kind: Kind,
+        link: Option<&Link>,
+        branches: &mut BTreeMap<String, Branch>,
+    ) -> Result<Option<Dn>, Error> {
+        let parent = link.and_then(|link| link.dn.parent()).filter(|parent| parent != self.base_of(kind));
+        let Some(parent) = parent else {
+            return Ok(None);
+        };
+        // One that is created again where it was is refused if it is only hidden.
+        let users = &self.rules.users;
+        if kind == Kind::User && users.create_containers && !users.place.containers.is_empty() {
+            return Ok(None);
+        }
+        let normalized = parent.normalized();
+        let branch = match branches.get(&normalized) {
+            Some(branch) => *branch,
+            None if self.directory.read(&parent, &[]).await?.is_some() => Branch::Shown,
+            None => Branch::Hidden,
+        };
+        branches.insert(normalized, branch);
+        Ok((branch == Branch::Hidden).then_some(parent))
     }
 
     pub(super) fn base_of(&self, kind: Kind) -> &Dn {
@@ -222,6 +258,13 @@ impl Bridge {
         let staying = known.into_iter().filter(|(_, known)| !known.deleting);
         Ok(staying.map(|(id, known)| (id.0, known.link.dn)).collect())
     }
+}
+
+/// Whether an entry that others stand below is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Branch {
+    Shown,
+    Hidden,
 }
 
 /// What selects every entry: one that has lost its class is still the entry of its resource.
