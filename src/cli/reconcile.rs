@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::directory::Dn;
 use crate::ldap::Fault;
 use crate::plan::render::{Json, Ldif, Text};
-use crate::plan::{self, Budgets, Excess, Limit, Report, Tally, excesses};
+use crate::plan::{self, Budget, Budgets, Excess, Limit, Report, Tally, excesses};
 use crate::scim::{Kind, ResourceId};
 use crate::settle::{self, Bridge, Outcome, Reconciliation, Selection};
 use crate::store::{self, Lease, SqliteStore, Store as _};
@@ -86,6 +86,31 @@ impl Limits {
             max_member_removals: self.max_member_removals.unwrap_or(budgets.max_member_removals),
             max_missing: self.max_missing.unwrap_or(budgets.max_missing),
         }
+    }
+}
+
+impl Limits {
+    /// The flags that allow for once what goes beyond the limits, with those that were given for others.
+    fn raised_to(&self, excesses: &[&Excess]) -> Vec<String> {
+        let given = [
+            (Budget::Deletes, self.max_deletes),
+            (Budget::Disables, self.max_disables),
+            (Budget::Changes, self.max_changes),
+            (Budget::MemberRemovals, self.max_member_removals),
+            (Budget::Missing, self.max_missing),
+        ];
+        let raised = |budget| excesses.iter().find(|excess| excess.budget == budget);
+        let flags = given.into_iter().filter_map(|(budget, given)| match (raised(budget), given) {
+            (Some(excess), _) => Some(format!("{} {}", budget.flag(), excess.planned)),
+            (None, Some(limit)) => Some(format!("{} {limit}", budget.flag())),
+            (None, None) => None,
+        });
+        flags.collect()
+    }
+
+    /// The command that does for once what goes beyond the limits.
+    pub(super) fn command_for(&self, command: &str, excesses: &[&Excess]) -> String {
+        [&[format!("scimbridge {command}")], self.raised_to(excesses).as_slice()].concat().join(" ")
     }
 }
 
@@ -203,11 +228,13 @@ impl Told<'_> {
         }
         if self.arguments.dry_run {
             self.print(&report, None)?;
+            self.hint_at(&excesses);
             return Ok(self.end_of_dry_run(&found, &excesses));
         }
         if !excesses.is_empty() {
             self.print(&report, None)?;
             talk("nothing is done\n");
+            self.hint_at(&excesses);
             return Ok(ExitCode::from(REFUSED));
         }
         let done = bridge.apply(&found, "reconcile", &self.progress).await;
@@ -215,6 +242,35 @@ impl Told<'_> {
         let done = done.context("the store does not keep what was done")?;
         self.print(&report, Some(&done))?;
         Ok(if done.outcomes.iter().any(is_failure) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+    }
+
+    /// What to type, at a shell, for the same to be looked at again.
+    fn command(&self) -> String {
+        let mut command = "reconcile".to_owned();
+        if let Some(only) = &self.arguments.only {
+            let only = match only {
+                Selection::Everything => return command,
+                Selection::Kind(Kind::User) => "users".to_owned(),
+                Selection::Kind(Kind::Group) => "groups".to_owned(),
+                Selection::Resource(id) => id.to_string(),
+                Selection::Entry(dn) => quoted(&dn.to_string()),
+            };
+            command.push_str(&format!(" --only {only}"));
+        }
+        if let Some(plan) = &self.arguments.plan {
+            command.push_str(&format!(" --plan {}", quoted(&plan.display().to_string())));
+        }
+        command
+    }
+
+    fn hint_at(&self, excesses: &[Excess]) {
+        if !excesses.is_empty() {
+            let excesses: Vec<&Excess> = excesses.iter().collect();
+            talk(&format!(
+                "hint: to allow it once: {}\n",
+                self.arguments.limits.command_for(&self.command(), &excesses)
+            ));
+        }
     }
 
     fn tally(&self, found: &Reconciliation) -> Tally {
@@ -226,9 +282,8 @@ impl Told<'_> {
         if let settle::Error::Shrunken { excess, .. } = error {
             talk(&format!(
                 "hint: see whether ldap.bind_dn may still read all entries and the bases are those that were meant; if \
-                 they are gone indeed: scimbridge reconcile {} {}\n",
-                excess.budget.flag(),
-                excess.planned
+                 they are gone indeed: {}\n",
+                self.arguments.limits.command_for(&self.command(), &[excess.as_ref()])
             ));
         }
         ExitCode::from(REFUSED)
@@ -253,6 +308,12 @@ impl Told<'_> {
             Format::Json => print_json(report, done),
         }
     }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "/._-".contains(one);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", one_line(word).replace('\'', "'\\''")) }
 }
 
 /// Prints a plan, and what has become of it.

@@ -95,7 +95,8 @@ async fn reconcile(settings: &Settings, store: &SqliteStore, bridge: &Bridge) {
     let tally = Tally::of(&found.proposal, settings.groups.as_ref().map(|groups| &groups.placeholder));
     let refusals = excesses(&tally, &found.proposal.census, budgets);
     if !refusals.is_empty() {
-        refusals.iter().for_each(|excess| tracing::error!("not reconciled: {excess}"));
+        let hint = "`scimbridge reconcile --dry-run` shows what it is, and what allows it once";
+        refusals.iter().for_each(|excess| tracing::error!(hint, "not reconciled: {excess}"));
         return;
     }
     match bridge.apply(&found, "reconcile, by schedule", &Silent).await {

@@ -11,7 +11,7 @@ use super::reconcile::{Format, Limits, bridge, is_failure, lease, print_json, pr
 use super::{open_store, print, talk};
 use crate::config::Settings;
 use crate::plan::render::Ldif;
-use crate::plan::{Report, Tally, excesses};
+use crate::plan::{Excess, Report, Tally, excesses};
 use crate::store::{Origin, RunId, RunRecord, Store as _};
 
 /// How many runs are listed.
@@ -65,6 +65,9 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
         bridge.close().await;
         if !excesses.is_empty() {
             talk("nothing is done\n");
+            let excesses: Vec<&Excess> = excesses.iter().collect();
+            let command = arguments.limits.command_for(&format!("undo {number}"), &excesses);
+            talk(&format!("hint: to allow it once: {command}\n"));
             return Ok(ExitCode::from(REFUSED));
         }
         return Ok(if changes { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS });

@@ -175,8 +175,7 @@ impl fmt::Display for Excess {
         if let Limit::Percent(_) = self.limit {
             write!(f, " of {}", grouped(self.total))?;
         }
-        write!(f, " allows {}", grouped(self.allowed))?;
-        write!(f, "; to allow it once: scimbridge reconcile {} {}", self.budget.flag(), self.planned)
+        write!(f, " allows {}", grouped(self.allowed))
     }
 }
 

@@ -36,7 +36,7 @@ pub fn reverse(change: &Change, before: Option<&Entry>, schema: &Schema) -> Reve
         Change::Add { dn, .. } => Reverse::of(Change::Delete { dn: dn.clone() }),
         Change::Delete { dn } => recreated(dn, before, schema),
         Change::Modify { dn, modifications, tolerance } => taken_back(dn, modifications, *tolerance, before, schema),
-        Change::Rename { dn, new_rdn, new_parent } => renamed_back(dn, new_rdn, new_parent.as_ref()),
+        Change::Rename { dn, new_rdn, new_parent } => renamed_back(dn, new_rdn, new_parent.as_ref(), before, schema),
     }
 }
 
@@ -57,16 +57,32 @@ fn recreated(dn: &Dn, before: Option<&Entry>, schema: &Schema) -> Reverse {
     }
 }
 
-/// The old name below the old parent. The values of the new name go with it, and those of the old one come back.
-fn renamed_back(dn: &Dn, new_rdn: &Rdn, new_parent: Option<&Dn>) -> Reverse {
+/// The old name below the old parent. The values of the new name go with it, and those of the old one come back; what
+/// the entry held of the new name already is put in again.
+fn renamed_back(dn: &Dn, new_rdn: &Rdn, new_parent: Option<&Dn>, before: Option<&Entry>, schema: &Schema) -> Reverse {
     let Some(old_rdn) = dn.rdn() else {
         return Reverse::default();
     };
     let old_parent = dn.parent().unwrap_or_default();
     let parent = new_parent.unwrap_or(&old_parent);
     let moved_from = (*parent != old_parent).then(|| old_parent.clone());
-    let dn = parent.child(new_rdn.clone());
-    Reverse::of(Change::Rename { dn, new_rdn: old_rdn.clone(), new_parent: moved_from })
+    let renamed = parent.child(new_rdn.clone());
+    let mut reverse = Reverse::of(Change::Rename { dn: renamed, new_rdn: old_rdn.clone(), new_parent: moved_from });
+    let held = new_rdn.parts().iter().filter_map(|(name, value)| {
+        let rule = schema.matching(name).unwrap_or(Matching::Octets);
+        let comes_back = |old: &Value| rule.equal(old, value);
+        let held = before?.values(name).iter().find(|held| rule.equal(held, value))?;
+        (!old_rdn.value(name).is_some_and(comes_back)).then(|| Modification {
+            attribute: name.clone(),
+            action: Action::Add,
+            values: vec![held.clone()],
+        })
+    });
+    let modifications: Vec<Modification> = held.collect();
+    if !modifications.is_empty() {
+        reverse.changes.push(Change::Modify { dn: dn.clone(), modifications, tolerance: Tolerance::Exact });
+    }
+    reverse
 }
 
 fn taken_back(

@@ -133,6 +133,15 @@ impl Work<'_> {
                 .unwrap_or_else(|| desired.dn());
             let anchor = match self.carry_out(plan).await {
                 Ok(anchor) => anchor,
+                // What a run is not allowed is not tried; that the name is taken, as it was when the plan was made, is seen.
+                Err(Error::Unplanned { dn: unplanned }) => {
+                    let is_ours = choice.entry.as_ref().is_some_and(|entry| entry.dn == dn);
+                    if is_ours || plain_name != PlainName::Free || self.directory.read(&dn, &[]).await?.is_none() {
+                        return Err(Error::Unplanned { dn: unplanned });
+                    }
+                    plain_name = PlainName::Taken;
+                    continue;
+                }
                 Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
                     if error.is_entry_already_exists() {
                         // No entry carries the name exactly, and yet it is taken: by a twin.

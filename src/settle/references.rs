@@ -211,6 +211,28 @@ impl Work<'_> {
         }
     }
 
+    /// Lets those references follow that have followed a rename by hand, which was just taken back. Those that do not are
+    /// left where they lead to nobody.
+    pub(super) async fn follow_back(
+        &self,
+        id: &ResourceId,
+        seen: &Names,
+        before: Option<&Link>,
+        link: &Link,
+    ) -> Result<(), Error> {
+        if *seen == link.names() || before.is_none_or(|before| before.names() == *seen) {
+            return Ok(());
+        }
+        match self.follow(seen, Fate::Renamed(&link.names())).await {
+            Err(error) if !error.is_outage() => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(scim.id = %id, error, "a reference to a name that was given by hand stays");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Deletes the entry of a link, wherever it is below `base`. Returns where it was.
     pub(super) async fn delete_linked(
         &self,

@@ -144,6 +144,9 @@ impl Work<'_> {
                 age = EntryAge::New;
             }
             let mut link = link_to(anchor, self.names_at(dn).await?, before.as_ref());
+            if let Some(entry) = &observed {
+                self.follow_back(&state.id, &self.names_of(entry), before.as_ref(), &link).await?;
+            }
             if let Some(gone) = before.filter(|gone| gone.anchor != link.anchor && gone.names() != link.names()) {
                 // Deleted by hand and made anew in another place: what refers to the old one follows there.
                 link.previous = gone.previous.clone().or_else(|| Some(gone.names()));

@@ -205,7 +205,12 @@ impl Work<'_> {
     async fn before(&self, change: &Change) -> Result<Option<Entry>, Error> {
         match change {
             // A server that does as it is told says with its answer what stood there.
-            Change::Add { .. } | Change::Rename { .. } => Ok(None),
+            Change::Add { .. } => Ok(None),
+            // It may hold values of its new name already, which are to be there when it has its old one again.
+            Change::Rename { dn, new_rdn, .. } => {
+                let names: Vec<AttributeName> = new_rdn.parts().iter().map(|(name, _)| name.clone()).collect();
+                Ok(self.directory.read(dn, &names).await?)
+            }
             Change::Delete { dn } => Ok(self.directory.read(dn, &[AttributeName::of("*")]).await?),
             Change::Modify { dn, modifications, tolerance: Tolerance::Exact } => {
                 let exchanged = modifications.iter().filter(|change| change.action == Action::Replace);

@@ -1,11 +1,15 @@
 //! What holds whatever Entra says and in whichever order: laws, tried with random requests on a directory that has grown
 //! by hand. A law that is broken names the seed that broke it.
 
+mod case;
+mod drift;
 mod members;
 mod model;
+mod reconciled;
 mod requests;
 mod restored;
 mod untouched;
+mod wanted;
 
 use std::fs;
 

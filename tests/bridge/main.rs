@@ -19,6 +19,7 @@ mod support;
 
 mod adopt;
 mod auth;
+mod bad_days;
 mod binary;
 mod bulk;
 mod check;

@@ -14,7 +14,7 @@ objectclass ( 1.3.6.1.4.1.99999.20 NAME 'unixGroup' SUP top AUXILIARY MUST gidNu
 ";
 
 /// Groups of `posixGroup`, whose members are listed by uid.
-fn posix() -> Settings {
+pub(super) fn posix() -> Settings {
     Settings::default()
         .set("groups.object_classes", "[\"posixGroup\"]")
         .set("groups.member", "\"memberUid\"")
@@ -22,14 +22,14 @@ fn posix() -> Settings {
         .add("[[groups.attribute]]\nldap = \"gidNumber\"\nallocate = { from = 5000, to = 5999 }\n")
 }
 
-fn both() -> Settings {
+pub(super) fn both() -> Settings {
     posix()
         .set("groups.object_classes", "[\"groupOfNames\", \"unixGroup\"]")
         .set("groups.member", "[\"member\", \"memberUid\"]")
         .set("groups.member_value", "[\"dn\", \"uid\"]")
 }
 
-fn start(settings: &Settings) -> TestApp {
+pub(super) fn start(settings: &Settings) -> TestApp {
     let slapd = Slapd::start(Flavor::Plain);
     slapd.reconfigure(RFC2307BIS);
     TestApp::start_before(slapd, settings)

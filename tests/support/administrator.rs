@@ -42,6 +42,11 @@ impl Administrator {
     /// What an administrator does by hand: LDIF for `ldapmodify`. A record without a `changetype` is an add.
     #[track_caller]
     pub(crate) fn by_hand(&self, ldif: &str) {
+        self.try_by_hand(ldif).unwrap_or_else(|refusal| panic!("ldapmodify: {refusal}\n{ldif}"));
+    }
+
+    /// The same where the server may refuse it: then it says why.
+    pub(crate) fn try_by_hand(&self, ldif: &str) -> Result<(), String> {
         let mut child = self
             .tool("ldapmodify")
             .args(["-a", "-D", self.dn, "-w", ADMIN_PASSWORD])
@@ -52,7 +57,7 @@ impl Administrator {
             .expect("ldapmodify runs");
         child.stdin.take().expect("a pipe").write_all(ldif.as_bytes()).expect("ldapmodify reads");
         let output = child.wait_with_output().expect("ldapmodify ends");
-        assert!(output.status.success(), "ldapmodify: {}\n{ldif}", String::from_utf8_lossy(&output.stderr));
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
     pub(crate) fn set_password(&self, dn: &str, password: &str) {

@@ -21,6 +21,7 @@ use super::wait_for;
 
 const SLAPD: &str = "/usr/sbin/slapd";
 const SLAPADD: &str = "/usr/sbin/slapadd";
+const SLAPCAT: &str = "/usr/sbin/slapcat";
 const ADMIN: &str = "cn=admin,dc=example,dc=org";
 
 /// Where a test's own lines of the configuration are; see [`Slapd::reconfigure`].
@@ -57,12 +58,32 @@ impl Slapd {
         );
         let folder = TempDir::with_prefix("scimbridge-slapd-").expect("a folder for slapd");
         write_configuration(folder.path(), flavor);
+        Self::on(folder, &project().join("docker/openldap/base.ldif"))
+    }
+
+    /// Another directory that holds what this one holds now, anchors included, and goes its own way from there.
+    pub(crate) fn copy(&self, flavor: Flavor) -> Self {
+        let folder = TempDir::with_prefix("scimbridge-slapd-").expect("a folder for slapd");
+        write_configuration(folder.path(), flavor);
+        for lines in [OWN_LINES, SERVER_LINES] {
+            fs::copy(self.folder.path().join(lines), folder.path().join(lines)).expect("a configuration file");
+        }
+        let held = folder.path().join("held.ldif");
+        let configuration = self.folder.path().join("slapd.conf");
+        let read = Command::new(SLAPCAT).arg("-f").arg(configuration).arg("-l").arg(&held).output();
+        let read = read.expect("slapcat runs");
+        assert!(read.status.success(), "slapcat: {}", String::from_utf8_lossy(&read.stderr));
+        Self::on(folder, &held)
+    }
+
+    /// A directory in a folder that has its configuration, with the entries of a file.
+    fn on(folder: TempDir, entries: &Path) -> Self {
         let configuration = folder.path().join("slapd.conf");
         let loaded = Command::new(SLAPADD)
             .args(["-q", "-f"])
             .arg(&configuration)
             .arg("-l")
-            .arg(project().join("docker/openldap/base.ldif"))
+            .arg(entries)
             .output()
             .expect("slapadd runs");
         assert!(loaded.status.success(), "slapadd: {}", String::from_utf8_lossy(&loaded.stderr));

@@ -145,7 +145,10 @@ fn missing<'a>(values: &'a [Value], other: &[Value]) -> Vec<&'a Value> {
 }
 
 fn write_values(f: &mut impl fmt::Write, sign: char, attribute: &AttributeName, values: &[&Value]) -> fmt::Result {
-    for value in values.iter().take(VALUES_SHOWN) {
+    // Lists come in the order of ids, which tells people nothing.
+    let mut sorted = values.to_vec();
+    sorted.sort();
+    for value in sorted.iter().take(VALUES_SHOWN) {
         writeln!(f, "    {sign} {attribute}: {}", Shown(attribute, value))?;
     }
     if values.len() > VALUES_SHOWN {

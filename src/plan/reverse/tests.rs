@@ -143,6 +143,19 @@ fn a_name_comes_back_and_a_place_only_if_it_was_left() {
     check(&rename(Some("ou=q")), None, &["rename uid=b,ou=q to uid=a below ou=p"], None);
 }
 
+#[test]
+fn a_value_that_became_the_name_and_was_there_before_stays() {
+    let rename = |rdn: &str| Change::Rename {
+        dn: "uid=a,ou=p".parse().unwrap(),
+        new_rdn: rdn.parse::<Dn>().unwrap().rdn().unwrap().clone(),
+        new_parent: None,
+    };
+    let before = entry(&[("uid", &["a", "B"])]);
+    check(&rename("uid=b"), Some(&before), &["rename uid=b,ou=p to uid=a", "Add uid [\"B\"]"], None);
+    check(&rename("uid=c"), Some(&before), &["rename uid=c,ou=p to uid=a"], None);
+    check(&rename("uid=A"), Some(&before), &["rename uid=A,ou=p to uid=a"], None);
+}
+
 /// A directory of one entry, as a server would treat it. `None`: it refuses the change.
 fn applied(held: Option<&Entry>, change: &Change, schema: &Schema) -> Option<Option<Entry>> {
     let mut entry = match (held, change) {
@@ -184,7 +197,10 @@ fn applied(held: Option<&Entry>, change: &Change, schema: &Schema) -> Option<Opt
                 entry.attributes.get_mut(name)?.retain(|other| !same(name, other, value));
             }
             for (name, value) in new_rdn.parts() {
-                entry.attributes.entry(name.clone()).or_default().push(value.clone());
+                let held = entry.attributes.entry(name.clone()).or_default();
+                if !held.iter().any(|other| same(name, other, value)) {
+                    held.push(value.clone());
+                }
             }
             entry.dn = new_parent.clone().or_else(|| entry.dn.parent())?.child(new_rdn.clone());
         }
@@ -209,7 +225,8 @@ fn any_values() -> impl Strategy<Value = Vec<Value>> {
 
 fn any_attributes() -> impl Strategy<Value = Attributes> {
     let name = prop::sample::select(ATTRIBUTES.to_vec()).prop_map(AttributeName::of);
-    prop::collection::btree_map(name, any_values(), 0..4).prop_map(|attributes| {
+    let uids = prop::sample::select(vec![vec!["a"], vec!["a", "b"], vec!["c", "a"]]);
+    (prop::collection::btree_map(name, any_values(), 0..4), uids).prop_map(|(attributes, uids)| {
         let mut distinct: Attributes = Attributes::new();
         for (name, values) in attributes {
             let rule = schema().matching(&name).unwrap_or(Matching::Octets);
@@ -220,7 +237,7 @@ fn any_attributes() -> impl Strategy<Value = Attributes> {
                 }
             }
         }
-        distinct.insert(AttributeName::of("uid"), vec![Value::from("a")]);
+        distinct.insert(AttributeName::of("uid"), values(&uids));
         distinct
     })
 }

@@ -1,6 +1,6 @@
 //! Doing what was shown, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
@@ -48,24 +48,40 @@ impl Bridge {
         let run = Run::new(Origin::Reconcile, what.to_owned()).within(Allowance::of(&found.proposal));
         let done = AtomicU64::new(0);
         let of = Some(count(items.len()));
-        let mut outcomes = Vec::new();
+        let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         // Groups refer to users: these come first.
         for kind in [Kind::User, Kind::Group] {
-            let mut settling: Vec<BoxFuture<'_, (usize, Outcome)>> = Vec::new();
-            for (number, item) in items.iter().enumerate().filter(|(_, item)| item.subject.kind == word(kind)) {
-                let (run, done) = (&run, &done);
-                settling.push(Box::pin(async move {
-                    let outcome = self.apply_item(run, found, kind, item).await;
-                    progress.reached(Stage::Applying, done.fetch_add(1, Ordering::Relaxed) + 1, of);
-                    (number, outcome)
-                }));
-            }
             let at_once = if kind == Kind::User { AT_ONCE } else { 1 };
-            outcomes.extend(stream::iter(settling).buffer_unordered(at_once).collect::<Vec<_>>().await);
+            let mut left = turns(found, kind);
+            loop {
+                let mut settling: Vec<BoxFuture<'_, Option<(usize, Outcome)>>> = Vec::new();
+                for turn in &left {
+                    let (run, done) = (&run, &done);
+                    settling.push(Box::pin(async move {
+                        let (number, item) = match turn {
+                            Turn::Item(number, item) => (*number, *item),
+                            Turn::Idle(suspect) => {
+                                self.apply_idle(run, found, suspect).await;
+                                return None;
+                            }
+                        };
+                        let outcome = self.apply_item(run, found, kind, item).await;
+                        progress.reached(Stage::Applying, done.fetch_add(1, Ordering::Relaxed) + 1, of);
+                        Some((number, outcome))
+                    }));
+                }
+                let settled: Vec<_> = stream::iter(settling).buffer_unordered(at_once).collect().await;
+                outcomes.extend(settled.into_iter().flatten());
+                // What was planned after somebody else was put right could not be done before that.
+                let tried = left.len();
+                left.retain(|turn| is_worth_another_try(turn, &outcomes));
+                if left.is_empty() || left.len() == tried {
+                    break;
+                }
+                done.fetch_sub(count(left.len()), Ordering::Relaxed);
+            }
         }
-        outcomes.sort_by_key(|(number, _)| *number);
-        let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-        self.settle_quietly(&run, found).await?;
+        let outcomes: Vec<Outcome> = outcomes.into_values().collect();
         self.settle_consequences(&run, found).await?;
         let mut kept = None;
         if let Some(id) = run.id() {
@@ -97,21 +113,13 @@ impl Bridge {
         }
     }
 
-    /// Lets the store learn of those for whom nothing is to be done in the directory, such as where somebody's entry was
-    /// moved by hand: they would be suspected every time.
-    async fn settle_quietly(&self, run: &Run, found: &Reconciliation) -> Result<(), Error> {
-        let planned: BTreeSet<&str> = found.proposal.items.iter().map(|item| item.subject.id.as_str()).collect();
-        for suspect in found.suspects.values().filter(|suspect| !planned.contains(suspect.id.as_str())) {
-            match self.work(run).put_right(suspect, found.meant.get(&suspect.id)).await {
-                Ok(_) => {}
-                Err(error) if error.is_outage() => return Ok(()),
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::debug!(scim.id = %suspect.id, error, "not looked at again");
-                }
-            }
+    /// Lets the store learn of somebody for whom nothing is to be done in the directory, such as where an entry was moved
+    /// by hand, or what a crash has left done and not recorded: they would be suspected every time.
+    async fn apply_idle(&self, run: &Run, found: &Reconciliation, suspect: &Suspect) {
+        if let Err(error) = self.work(run).put_right(suspect, found.meant.get(&suspect.id)).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(scim.id = %suspect.id, error, "what is so already cannot be recorded");
         }
-        Ok(())
     }
 
     /// What this run has left to be seen to, such as the memberships of somebody whose entry was made anew. Where that
@@ -135,6 +143,34 @@ impl Bridge {
             }
         }
         Ok(())
+    }
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy)]
+enum Turn<'a> {
+    /// Somebody for whom something is to be done, and the place of that in the plan.
+    Item(usize, &'a Item),
+    /// Somebody for whom nothing is.
+    Idle(&'a Suspect),
+}
+
+/// All of a kind, in the order in which they were rehearsed: who comes first may get a name that the next would have got.
+fn turns(found: &Reconciliation, kind: Kind) -> Vec<Turn<'_>> {
+    let items = found.proposal.items.iter().enumerate().filter(|(_, item)| item.subject.kind == word(kind));
+    let items = items.map(|(number, item)| (ResourceId(item.subject.id.clone()), Turn::Item(number, item)));
+    let idle = found.idle.iter().filter_map(|id| found.suspects.get(id)).filter(|suspect| suspect.kind == kind);
+    let idle = idle.map(|suspect| (suspect.id.clone(), Turn::Idle(suspect)));
+    let mut turns: Vec<(ResourceId, Turn<'_>)> = items.chain(idle).collect();
+    // What only follows from others was not rehearsed in its own right, and comes last.
+    turns.sort_by_key(|(id, _)| found.order.get(id).copied().unwrap_or(usize::MAX));
+    turns.into_iter().map(|(_, turn)| turn).collect()
+}
+
+fn is_worth_another_try(turn: &Turn<'_>, outcomes: &BTreeMap<usize, Outcome>) -> bool {
+    match turn {
+        Turn::Item(number, item) => item.problem.is_none() && matches!(outcomes.get(number), Some(Outcome::Failed(_))),
+        Turn::Idle(_) => false,
     }
 }
 

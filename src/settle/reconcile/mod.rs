@@ -71,6 +71,10 @@ pub struct Reconciliation {
     pub overtaken: u64,
     suspects: BTreeMap<ResourceId, Suspect>,
     meant: BTreeMap<ResourceId, Meant>,
+    /// In which order the resources were settled when it was found out.
+    order: BTreeMap<ResourceId, usize>,
+    /// Those for whom nothing is to be done in the directory, and of whom the store may not know that.
+    idle: BTreeSet<ResourceId>,
 }
 
 /// A resource that may not be as wanted.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::right::{Meant, Righted, version_of};
 use super::scan::{Scan, count};
 use super::{Progress, Reconciliation, Stage, Suspect};
-use crate::directory::{AttributeName, Attributes, Change, Dn, Entry, Value};
+use crate::directory::{AttributeName, Attributes, Change, Dn, Entry, Schema, Value};
 use crate::mapping::rules;
-use crate::plan::{Item, LastChange, Proposed, Step, Subject};
+use crate::plan::{Item, LastChange, Proposed, Reason, Step, Subject};
 use crate::scim::{Kind, ResourceId, resource};
 use crate::settle::work::Run;
 use crate::settle::{Bridge, Error};
@@ -46,7 +46,11 @@ impl Bridge {
             let of = count(order.len());
             for (number, suspect) in order.into_iter().enumerate() {
                 progress.reached(Stage::Planning, count(number), Some(of));
-                found.proposal.items.extend(self.item(&stand, suspect).await?);
+                found.order.insert(suspect.id.clone(), number);
+                match self.item(&stand, suspect).await? {
+                    Some(item) => found.proposal.items.push(item),
+                    None => _ = found.idle.insert(suspect.id.clone()),
+                }
             }
             let consequences = self.consequences(&stand, &found.suspects).await?;
             found.proposal.items.extend(consequences);
@@ -133,11 +137,12 @@ impl Bridge {
         if passwords > 0 {
             notes.push("it is given an initial password".to_owned());
         }
-        let is_made_anew = |step: &Step| matches!(step.change, Change::Add { .. }) && state.settled.is_some();
+        let is_made_anew = |step: &Step| step.reason == Reason::Missing && state.settled.is_some();
         if suspect.kind == Kind::User && passwords == 0 && steps.iter().any(is_made_anew) {
             notes.push("the password that the entry had is not kept: a new one has to be set".to_owned());
         }
-        let steps = steps.into_iter().map(|step| proposed(stand, step)).collect();
+        let schema = &stand.bridge.directory.profile().await?.schema;
+        let steps = steps.into_iter().map(|step| proposed(stand, schema, step)).collect();
         Ok(Some(Item { subject: subject_of(&state), steps, notes, problem }))
     }
 
@@ -191,11 +196,12 @@ impl Bridge {
 }
 
 /// A step with what stood there, and who changed it last.
-fn proposed(stand: &Stand, step: Step) -> Proposed {
+fn proposed(stand: &Stand, schema: &Schema, step: Step) -> Proposed {
     let entry = stand.bridge.directory.before_rehearsal(step.change.dn());
     let touched = |name: &AttributeName| match &step.change {
         Change::Modify { modifications, .. } => modifications.iter().any(|change| change.attribute == *name),
-        Change::Delete { .. } => true,
+        // What the server alone writes is nobody's loss.
+        Change::Delete { .. } => !schema.is_operational(name),
         Change::Add { .. } | Change::Rename { .. } => false,
     };
     let text = |entry: &Entry, name: &'static str| {

@@ -59,6 +59,18 @@ impl<'a> Entra<'a> {
         match self.random.below(20) {
             0..=3 => self.create_user(model),
             4..=5 => self.create_group(model),
+            other => self.change_something(other, model),
+        }
+    }
+
+    /// The same of those alone who are known.
+    pub(super) fn say_something_of_the_known(&mut self, model: &mut Model) {
+        let which = 6 + self.random.below(14);
+        self.change_something(which, model);
+    }
+
+    fn change_something(&mut self, which: usize, model: &mut Model) {
+        match which {
             6..=9 => self.change_user(model),
             10 => self.rename(model, Kind::User),
             11 => self.rename(model, Kind::Group),

@@ -1,98 +1,121 @@
-//! Stories of `scimbridge reconcile` and `scimbridge undo`.
+//! What drifted is seen, shown, guarded, repaired and taken back: `scimbridge reconcile` and `scimbridge undo` beside a
+//! running `serve`, as an administrator calls them.
 
-mod beside;
-mod crash;
-mod disasters;
-mod proxy;
+mod budgets;
+mod drift;
+mod plans;
+mod rosters;
+mod undo;
 
-use std::collections::BTreeMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-use crate::support::app::{TestApp, dn, group_dn};
-use crate::support::slapd::{Flavor, SUFFIX, Slapd};
-use crate::support::workplace::{Finished, Settings, finish};
+use crate::support::administrator::Server;
+use crate::support::app::TestApp;
+use crate::support::ldif;
+use crate::support::workplace::{Finished, Settings};
 
-/// A person of the map, as an administrator writes one.
-fn person_ldif(name: &str) -> String {
-    format!(
-        "dn: {}\nobjectClass: inetOrgPerson\nuid: {name}@contoso.com\ncn: {name}\ndisplayName: {name}\nsn: Contoso\n\
-         mail: {name}@contoso.com\ntitle: Clerk\nuserPassword: {PASSWORD}\n\n",
-        dn(name)
-    )
+/// Budgets that let everything through: a directory of three people has no use for percentages.
+fn roomy() -> Settings {
+    ["max_deletes", "max_disables", "max_changes", "max_member_removals", "max_missing"]
+        .iter()
+        .fold(Settings::default(), |settings, key| settings.set(&format!("reconcile.{key}"), "\"100%\""))
 }
 
-/// Everybody's password in [`company`].
-const PASSWORD: &str = "Summer-2026";
-
-fn name(number: usize) -> String {
-    format!("user{number:04}")
+/// A modify of an entry by hand; the lines are those of LDIF.
+fn modify_by_hand<D: Server>(app: &TestApp<D>, dn: &str, lines: &str) {
+    app.slapd.by_hand(&format!("{}\nchangetype: modify\n{lines}\n", dn_line(dn)));
 }
 
-/// So many people, Staff with all of them, Board with the first three, as they were adopted.
-fn company(people: usize, settings: &Settings) -> TestApp {
-    let slapd = Slapd::start(Flavor::AsShipped);
-    // Thousands of entries by hand need not outlive a power cut.
-    slapd.reconfigure("dbnosync\n");
-    let mut ldif: String = (0..people).map(|number| person_ldif(&name(number))).collect();
-    for (group, members) in [("Staff", people), ("Board", 3)] {
-        let members: String = (0..members).map(|number| format!("member: {}\n", dn(&name(number)))).collect();
-        ldif.push_str(&format!("dn: {}\nobjectClass: groupOfNames\ncn: {group}\n{members}\n", group_dn(group)));
-    }
-    slapd.by_hand(&ldif);
-    slapd.reconfigure("");
-    let app = TestApp::start_before(slapd, settings);
-    app.kill();
-    app.workplace.run(&["adopt"]).succeeds();
-    app.restart();
-    app
+fn delete_by_hand<D: Server>(app: &TestApp<D>, dn: &str) {
+    app.slapd.by_hand(&format!("{}\nchangetype: delete\n", dn_line(dn)));
 }
 
-/// Reconciles with a few variables set otherwise.
-fn reconcile_with(app: &TestApp, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
-    let mut command = app.workplace.command(&[&["reconcile"], arguments].concat());
-    command.envs(variables.iter().copied());
-    finish(command)
+/// The entry gets this name, and loses the one that it had.
+fn rename_by_hand<D: Server>(app: &TestApp<D>, dn: &str, rdn: &str) {
+    app.slapd.by_hand(&format!("{}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1\n", dn_line(dn)));
 }
 
-fn reconcile(app: &TestApp, arguments: &[&str]) -> Finished {
-    reconcile_with(app, arguments, &[])
+fn move_by_hand<D: Server>(app: &TestApp<D>, rdn: &str, from: &str, to: &str) {
+    app.slapd
+        .by_hand(&format!("dn: {rdn},{from}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 0\nnewsuperior: {to}\n"));
 }
 
-/// That the directory is as wanted.
+/// The first line of a record of LDIF, whatever stands in the name.
+fn dn_line(dn: &str) -> String {
+    format!("dn:: {}", STANDARD.encode(dn))
+}
+
+/// Runs the command, and holds it to its exit code.
 #[track_caller]
-fn in_sync(app: &TestApp) {
-    let finished = reconcile(app, &["--dry-run"]);
-    assert_eq!(finished.code, Some(0), "{finished:#?}");
-}
-
-/// Which entries there are, and when each was last written: anchors, with names and change numbers.
-fn written(app: &TestApp) -> BTreeMap<String, (String, String)> {
-    let stamp = |entry: &crate::support::ldif::Entry| {
-        (entry.values("entryUUID").concat(), (entry.dn.clone(), entry.values("entryCSN").concat()))
-    };
-    app.slapd.tree(&["entryUUID", "entryCSN"]).iter().map(stamp).collect()
-}
-
-/// That a command came to an end with this code, and spoke of each of the words.
-#[track_caller]
-fn ends(finished: Finished, code: i32, words: &[&str]) -> Finished {
-    assert_eq!(finished.code, Some(code), "{finished:#?}");
-    let said = format!("{}{}", finished.stdout, finished.stderr);
-    assert!(!said.contains("panicked"), "{finished:#?}");
-    for word in words {
-        assert!(said.contains(word), "it speaks of {word:?}: {finished:#?}");
+fn command<D: Server>(app: &TestApp<D>, arguments: &[&str], code: i32) -> Finished {
+    let finished = app.workplace.run(arguments);
+    assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:#?}");
+    for text in [&finished.stdout, &finished.stderr] {
+        assert!(!text.contains("panicked"), "{arguments:?}: {text}");
+        let raw = text.chars().find(|one| one.is_control() && *one != '\n');
+        assert_eq!(raw, None, "no character moves the terminal's cursor: {arguments:?}: {text}");
     }
     finished
 }
 
-/// A change of one attribute of an entry by hand.
-fn set_by_hand(app: &TestApp, dn: &str, attribute: &str, value: &str) {
-    app.slapd.by_hand(&format!("dn: {dn}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {value}\n"));
+/// A command that looks and changes nothing.
+#[track_caller]
+fn look<D: Server>(app: &TestApp<D>, arguments: &[&str], code: i32) -> Finished {
+    let before = contents(app);
+    let finished = command(app, arguments, code);
+    assert_eq!(contents(app), before, "{arguments:?} changes nothing");
+    finished
 }
 
-fn delete_by_hand(app: &TestApp, dn: &str) {
-    app.slapd.by_hand(&format!("dn: {dn}\nchangetype: delete\n"));
+/// That a run has nothing to do.
+#[track_caller]
+fn is_in_sync<D: Server>(app: &TestApp<D>) -> Finished {
+    let finished = look(app, &["reconcile"], 0);
+    assert!(finished.stdout.lines().any(|line| line.starts_with("in sync: ")), "{finished:#?}");
+    assert!(!finished.stdout.contains("done as run"), "{finished:#?}");
+    finished
 }
 
-fn people() -> String {
-    format!("ou=people,{SUFFIX}")
+/// Shows what drifted, changing nothing; repairs exactly that; and then finds nothing more. Returns what was shown.
+#[track_caller]
+fn mend<D: Server>(app: &TestApp<D>, what: &str) -> String {
+    let shown = look(app, &["reconcile", "--dry-run"], 2).stdout;
+    let done = command(app, &["reconcile"], 0).stdout;
+    assert!(done.starts_with(&shown), "what was shown is done, {what}:\n{shown}\n{done}");
+    assert!(done.trim_end().ends_with(&format!("`scimbridge undo {}` takes it back", run_of(&done))), "{done}");
+    is_in_sync(app);
+    format!("## {what}\n{}\n", told(app, &shown))
+}
+
+/// The number of the run that an output tells of.
+#[track_caller]
+fn run_of(output: &str) -> String {
+    let line = output.lines().find_map(|line| line.strip_prefix("done as run "));
+    let line = line.unwrap_or_else(|| panic!("a run is named: {output}"));
+    line.split(';').next().unwrap_or_default().to_owned()
+}
+
+/// Every entry with every value, and when it was last changed.
+fn contents<D: Server>(app: &TestApp<D>) -> String {
+    ldif::render(&app.slapd.tree(&["entryCSN", "entryUUID", "pwdAccountLockedTime"]))
+}
+
+/// What a command printed, the same in every run.
+fn told<D: Server>(app: &TestApp<D>, text: &str) -> String {
+    let mut text = app.redact(text);
+    while let Some(at) = time_in(&text) {
+        let length = text[at..].find('Z').map_or(0, |end| end + 1);
+        text.replace_range(at..at + length, "[time]");
+    }
+    text
+}
+
+/// Where a time stands, as RFC 3339 has it.
+fn time_in(text: &str) -> Option<usize> {
+    const FORM: &[u8] = b"0000-00-00T00:00:00";
+    let fits = |window: &[u8]| {
+        window.iter().zip(FORM).all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form })
+    };
+    text.as_bytes().windows(FORM.len()).position(fits)
 }
