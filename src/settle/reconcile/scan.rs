@@ -101,10 +101,14 @@ impl Bridge {
         Ok(scan)
     }
 
+    fn is_looked_at(&self, selection: &Selection, kind: Kind) -> bool {
+        selection.includes(kind) && (kind == Kind::User || self.rules.groups.is_some())
+    }
+
     async fn suspect_pending(&self, scan: &mut Scan, selection: &Selection) -> Result<(), Error> {
         for id in self.store.pending().await? {
             if let Some(state) = self.store.state(&id).await?
-                && selection.includes(state.kind)
+                && self.is_looked_at(selection, state.kind)
             {
                 scan.suspect(&id, state.kind);
             }
@@ -148,7 +152,8 @@ impl Bridge {
             };
             after = Some(last.clone());
             let is_unseen = |id: &ResourceId| !scan.seen.has(id) && !scan.suspects.contains_key(id);
-            for (id, kind) in ids.into_iter().filter(|(id, kind)| selection.includes(*kind) && is_unseen(id)) {
+            for (id, kind) in ids.into_iter().filter(|(id, kind)| self.is_looked_at(selection, *kind) && is_unseen(id))
+            {
                 if let Some(state) = self.store.state(&id).await? {
                     unseen.entry(kind).or_default().push((id, state.link));
                 }
