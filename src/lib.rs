@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!    Entra ID                                              operator
-//!       │ SCIM                                serve │ token │ check │ adopt
+//!       │ SCIM                   serve │ token │ check │ adopt │ reconcile │ undo
 //!       ▼                                                   ▼
 //!   ┌────────┐     ┌─────────┐                         ┌─────────┐
 //!   │  http  │ ──▶ │  store  │ desired, links, intents │   cli   │
@@ -23,6 +23,8 @@
 //! ```
 //!
 //! A SCIM write is *save the intent, then settle one resource*; there is no other way to change the directory.
+//! `reconcile` is *find who is not as wanted, and settle them*: first before a copy of the store and an imagined directory
+//! ([`ldap::Directory::rehearsal`]), which is the plan that is shown, then before the real ones, within that plan.
 //!
 //! To follow one PATCH of a user:
 //!
@@ -62,8 +64,10 @@
 //! 4. Only [`directory::flavor`] asks which directory server this is. Nothing asks which identity provider: what
 //!    Entra sends outside the RFCs is read the same from everybody, in [`scim::quirks`] and where `scim` names it.
 //! 5. Absence is concluded only from a complete search.
-//! 6. Secrets are a type that cannot be printed. Passwords never reach the store or a log, and in a plan they are hashed.
-//! 7. The pure modules hold no `async`, no clock, no randomness, no environment and no logging.
+//! 6. Secrets are a type that cannot be printed. Passwords never reach the store or a log; in a plan that is shown or
+//!    written they are hidden.
+//! 7. What the dry run printed is what the run does: it may make no other change ([`plan::Allowance`]).
+//! 8. The pure modules hold no `async`, no clock, no randomness, no environment and no logging.
 
 pub mod cli;
 pub mod config;

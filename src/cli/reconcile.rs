@@ -149,6 +149,9 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let store = Arc::new(open_store(&settings).await?);
     // A look disturbs nobody, and may run beside anything.
     let _lease = if arguments.dry_run { None } else { Some(lease(&store)?) };
+    if !arguments.dry_run {
+        super::schedule::forget_old_runs(&settings, &store).await;
+    }
     let bridge = bridge(&settings, store)?;
     let told = Told { settings: &settings, arguments: &arguments, progress: Shown::new() };
     let code = told.reconcile(&bridge, written).await;
@@ -339,7 +342,7 @@ pub(super) fn print_text(report: &Report<'_>, done: Option<&settle::Report>) -> 
 }
 
 /// Names of others stand in reasons, and are not to move a cursor.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_unicode().collect() } else { vec![c] }).collect()
 }
 

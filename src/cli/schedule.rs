@@ -17,6 +17,8 @@ use crate::store::{SqliteStore, Store as _};
 /// How long is slept at most: the clock may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Reconciles whenever it is time, until `stopping`.
 pub(super) async fn keep_reconciling(
     settings: &Settings,
@@ -24,12 +26,23 @@ pub(super) async fn keep_reconciling(
     bridge: &Bridge,
     stopping: &CancellationToken,
 ) {
+    forget_old_runs(settings, store).await;
     let Some(schedule) = &settings.reconcile.schedule else {
-        return;
+        return keep_forgetting(settings, store, stopping).await;
     };
     while wait(schedule, stopping).await == Wait::Due {
         forget_old_runs(settings, store).await;
         reconcile(settings, store, bridge).await;
+    }
+}
+
+/// Every write is kept for a while, whether or not anything is reconciled.
+async fn keep_forgetting(settings: &Settings, store: &SqliteStore, stopping: &CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(A_DAY) => forget_old_runs(settings, store).await,
+        }
     }
 }
 
@@ -66,7 +79,8 @@ fn clock() -> SystemTime {
     SystemTime::now()
 }
 
-async fn forget_old_runs(settings: &Settings, store: &SqliteStore) {
+/// Forgets what takes back runs that are older than the settings say.
+pub(super) async fn forget_old_runs(settings: &Settings, store: &SqliteStore) {
     let Some(limit) = clock().checked_sub(settings.reconcile.keep_undo) else {
         return;
     };

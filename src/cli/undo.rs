@@ -7,9 +7,10 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::progress::Shown;
-use super::reconcile::{Format, Limits, bridge, is_failure, lease, print_json, print_text};
+use super::reconcile::{Format, Limits, bridge, is_failure, lease, one_line, print_json, print_text};
 use super::{open_store, print, talk};
 use crate::config::Settings;
+use crate::directory::Change;
 use crate::plan::render::Ldif;
 use crate::plan::{Excess, Report, Tally, excesses};
 use crate::store::{Origin, RunId, RunRecord, Store as _};
@@ -39,7 +40,8 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let store = Arc::new(open_store(&settings).await?);
     let Some(number) = arguments.run else {
         for run in store.runs(LISTED).await? {
-            print(&listed(&run))?;
+            let last = store.changes_of(run.id, None, 1).await?.into_iter().next();
+            print(&listed(&run, last.map(|(_, noted)| noted.change)))?;
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -60,6 +62,13 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
         Format::Ldif => print(Ldif(proposal).to_string().trim_end()),
     };
     let changes = proposal.items.iter().any(|item| !item.steps.is_empty());
+    if !changes {
+        let notes = proposal.items.iter().flat_map(|item| &item.notes);
+        notes.map(|note| one_line(note)).try_for_each(|note| print(&note))?;
+        talk(&format!("of run {number} there is nothing to take back\n"));
+        bridge.close().await;
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.dry_run || !excesses.is_empty() {
         shown(None)?;
         bridge.close().await;
@@ -70,7 +79,7 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
             talk(&format!("hint: to allow it once: {command}\n"));
             return Ok(ExitCode::from(REFUSED));
         }
-        return Ok(if changes { ExitCode::from(CHANGES) } else { ExitCode::SUCCESS });
+        return Ok(ExitCode::from(CHANGES));
     }
     let progress = Shown::new();
     let done = bridge.undo(&undoing, &progress).await;
@@ -82,8 +91,8 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     Ok(if done.outcomes.iter().any(is_failure) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 
-/// A run on one line.
-fn listed(run: &RunRecord) -> String {
+/// A run on one line, with the entry that it changed last.
+fn listed(run: &RunRecord, last: Option<Change>) -> String {
     let origin = match run.origin {
         Origin::Push => "push",
         Origin::Background => "background",
@@ -92,5 +101,6 @@ fn listed(run: &RunRecord) -> String {
     };
     let outcome = run.outcome.as_deref().map(|outcome| format!(", {outcome}")).unwrap_or_default();
     let changes = if run.changes == 1 { "1 change".to_owned() } else { format!("{} changes", run.changes) };
-    format!("{:>6} {} {origin:<10} {changes}{outcome}: {:?}", run.id.0, run.started, run.what)
+    let entry = last.map(|change| format!(" <{}>", one_line(&change.dn().to_string()))).unwrap_or_default();
+    format!("{:>6} {} {origin:<10} {changes}{outcome}: {}{entry}", run.id.0, run.started, one_line(&run.what))
 }

@@ -242,7 +242,7 @@ impl Default for Reconcile {
             schedule: "*/15 * * * *".to_owned(),
             max_deletes: "5%".to_owned(),
             max_disables: "10%".to_owned(),
-            max_changes: "100%".to_owned(),
+            max_changes: "50%".to_owned(),
             max_member_removals: "10%".to_owned(),
             max_missing: "5%".to_owned(),
             time_zone: "UTC".to_owned(),

@@ -96,7 +96,7 @@ impl Default for Budgets {
         Budgets {
             max_deletes: Limit::Percent(5),
             max_disables: Limit::Percent(10),
-            max_changes: Limit::Percent(100),
+            max_changes: Limit::Percent(50),
             max_member_removals: Limit::Percent(10),
             max_missing: Limit::Percent(5),
         }

@@ -5,7 +5,7 @@
 
 use super::reconcile::{Progress, Stage, explained};
 use super::work::Run;
-use super::{Bridge, Error, Outcome, Report, now};
+use super::{Bridge, Error, Outcome, Report};
 use crate::directory::attribute::PASSWORD_ATTRIBUTE;
 use crate::directory::{AttributeName, Attributes, Change, Dn, Matching, Value};
 use crate::ldap::Fault;
@@ -52,10 +52,14 @@ impl Bridge {
 
     async fn taken_back(&self, noted: &NotedChange) -> Result<Item, Error> {
         let dn = noted.change.dn();
+        let id = noted.resource.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default();
+        let by_entry = || Subject { kind: "entry".to_owned(), id, name: dn.to_string(), version: 0 };
         let subject = match &noted.resource {
             Some(id) => self.subject_named(id).await?,
-            None => Subject { kind: "entry".to_owned(), id: String::new(), name: dn.to_string(), version: 0 },
+            None => None,
         };
+        // Whoever was deleted is known by the entry alone.
+        let subject = subject.unwrap_or_else(by_entry);
         // Members are counted as such.
         let reason = if noted.reason == Reason::Members.to_string() { Reason::Members } else { Reason::Undone };
         let steps = noted.reverse.iter().map(|change| {
@@ -66,12 +70,17 @@ impl Bridge {
         Ok(Item { subject, steps: steps.collect(), notes: lost.collect(), problem: None })
     }
 
-    async fn subject_named(&self, id: &ResourceId) -> Result<Subject, Error> {
-        let known = self.store.state(id).await?;
-        let kind = known.as_ref().map_or_else(|| "resource".to_owned(), |state| state.kind.as_str().to_lowercase());
-        let name =
-            known.as_ref().and_then(|state| resource::text(state.desired()?, state.kind.required()).map(str::to_owned));
-        Ok(Subject { kind, id: id.as_str().to_owned(), name: name.unwrap_or_default(), version: 0 })
+    async fn subject_named(&self, id: &ResourceId) -> Result<Option<Subject>, Error> {
+        let Some(state) = self.store.state(id).await? else {
+            return Ok(None);
+        };
+        let name = state.desired().and_then(|document| resource::text(document, state.kind.required()));
+        Ok(Some(Subject {
+            kind: state.kind.as_str().to_lowercase(),
+            id: id.as_str().to_owned(),
+            name: name.unwrap_or_default().to_owned(),
+            version: 0,
+        }))
     }
 
     /// Takes back what was shown, one change after the other. One that cannot be taken back keeps no other from it.
@@ -96,10 +105,9 @@ impl Bridge {
             outcomes.push(outcome);
             progress.reached(Stage::Applying, u64::try_from(outcomes.len()).unwrap_or(u64::MAX), of);
         }
-        if let Some(id) = run.id() {
-            self.store.end_run(id, "done", &now()).await?;
-        }
-        Ok(Report { run: run.id(), outcomes })
+        let failed = outcomes.iter().filter(|outcome| **outcome != Outcome::Done).count();
+        let outcome = if failed == 0 { "done".to_owned() } else { format!("{failed} of {} not done", items.len()) };
+        Ok(Report { run: self.end_run(&run, &outcome).await?, outcomes })
     }
 
     async fn undo_item(&self, run: &Run, item: &Item, done: &Change) -> Result<(), Error> {

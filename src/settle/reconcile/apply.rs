@@ -83,16 +83,18 @@ impl Bridge {
         }
         let outcomes: Vec<Outcome> = outcomes.into_values().collect();
         self.settle_consequences(&run, found).await?;
-        let mut kept = None;
-        if let Some(id) = run.id() {
-            let failed =
-                outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Done | Outcome::Overtaken)).count();
-            let outcome = if failed == 0 { "done".to_owned() } else { format!("{failed} of {} not done", items.len()) };
-            self.store.end_run(id, &outcome, &now()).await?;
-            // What the directory has refused is nothing to take back.
-            kept = self.store.run(id).await?.filter(|run| run.changes > 0).map(|run| run.id);
-        }
-        Ok(Report { run: kept, outcomes })
+        let failed = outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Done | Outcome::Overtaken)).count();
+        let outcome = if failed == 0 { "done".to_owned() } else { format!("{failed} of {} not done", items.len()) };
+        Ok(Report { run: self.end_run(&run, &outcome).await?, outcomes })
+    }
+
+    /// Ends a run. Returns its number if there is anything to take back: what the directory has refused is not.
+    pub(in crate::settle) async fn end_run(&self, run: &Run, outcome: &str) -> Result<Option<RunId>, Error> {
+        let Some(id) = run.id() else {
+            return Ok(None);
+        };
+        self.store.end_run(id, outcome, &now()).await?;
+        Ok(self.store.run(id).await?.filter(|run| run.changes > 0).map(|run| run.id))
     }
 
     async fn apply_item(&self, run: &Run, found: &Reconciliation, kind: Kind, item: &Item) -> Outcome {

@@ -22,6 +22,9 @@ const MEMBERS_PER_PAGE: u32 = 10_000;
 /// How many values are looked up at a time.
 const AT_ONCE: usize = 64;
 
+/// How many members that nobody pushed are named.
+const STRANGERS_NAMED: usize = 5;
+
 /// Whom a value of a list stands for.
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
@@ -88,9 +91,11 @@ impl Bridge {
         let Some(first) = groups.first() else {
             return Ok(());
         };
-        for (id, drift) in self.roster_drift(rules, profile, entry, &groups).await? {
-            if !drift.strangers.is_empty() {
-                scan.strangers.insert(id.clone(), drift.strangers.len());
+        for (id, mut drift) in self.roster_drift(rules, profile, entry, &groups).await? {
+            let strangers = drift.strangers.len();
+            if strangers > 0 {
+                drift.strangers.truncate(STRANGERS_NAMED);
+                scan.strangers.insert(id.clone(), (strangers, std::mem::take(&mut drift.strangers)));
             }
             if !drift.is_empty() {
                 scan.suspect(&id, first.kind).roster = drift;

@@ -19,6 +19,10 @@ use crate::store::{self, State, Store};
 /// How often what follows from other changes is looked for.
 const ROUNDS: usize = 8;
 const USER: &str = "user";
+/// Of how many places it is asked whether entries may be added there.
+const PLACES_ASKED: usize = 20;
+/// By what name that is asked: nothing gets it.
+const REHEARSED: &str = "scimbridge-rehearsal";
 /// Up to how many old values of an attribute are kept with a plan.
 const SHOWN_AT_MOST: usize = 100;
 
@@ -60,6 +64,7 @@ impl Bridge {
         let items = &mut found.proposal.items;
         self.tell_unjudged(&scan, items).await?;
         self.tell_strangers(&scan, items).await?;
+        self.tell_missing_rights(items).await?;
         self.reserve_numbers(items).await?;
         items.sort_by_cached_key(|item| (item.subject.kind != USER, place(item), item.subject.id.clone()));
         scan.unmanaged.sort_by_cached_key(Dn::normalized);
@@ -157,11 +162,11 @@ impl Bridge {
     }
 
     async fn tell_strangers(&self, scan: &Scan, items: &mut Vec<Item>) -> Result<(), Error> {
-        for (id, number) in &scan.strangers {
-            let note = match number {
-                1 => "1 member is nobody's whom Entra named, and is left".to_owned(),
-                _ => format!("{number} members are nobody's whom Entra named, and are left"),
-            };
+        for (id, (number, first)) in &scan.strangers {
+            let named: Vec<String> = first.iter().map(shown).collect();
+            let more = if *number > first.len() { ", …" } else { "" };
+            let (members, are) = if *number == 1 { ("member", "is") } else { ("members", "are") };
+            let note = format!("{number} {members} whom Entra did not name {are} left: {}{more}", named.join(", "));
             match items.iter_mut().find(|item| item.subject.id == id.as_str()) {
                 Some(item) => item.notes.push(note),
                 None => {
@@ -169,6 +174,37 @@ impl Bridge {
                         let notes = vec![note];
                         items.push(Item { subject: subject_of(&state), steps: Vec::new(), notes, problem: None });
                     }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says of entries that are to be added where the directory lets nothing be added. Of other changes it cannot be
+    /// asked without making them.
+    async fn tell_missing_rights(&self, items: &mut [Item]) -> Result<(), Error> {
+        let mut refused: BTreeMap<String, bool> = BTreeMap::new();
+        for item in items {
+            for step in &item.steps {
+                let Change::Add { dn, .. } = &step.step.change else {
+                    continue;
+                };
+                let Some(parent) = dn.parent() else {
+                    continue;
+                };
+                let known = refused.get(&parent.normalized()).copied();
+                let is_refused = match known {
+                    Some(is_refused) => is_refused,
+                    None if refused.len() >= PLACES_ASKED => false,
+                    None => match self.directory.may_add_below(&parent, REHEARSED).await {
+                        Err(error) if error.is_out_of_reach() => return Err(error.into()),
+                        Err(error) => error.is_insufficient_access() || error.is_read_only(),
+                        Ok(()) => false,
+                    },
+                };
+                refused.insert(parent.normalized(), is_refused);
+                if is_refused && item.problem.is_none() {
+                    item.problem = Some(format!("the directory does not let ldap.bind_dn add entries below {parent}"));
                 }
             }
         }
@@ -226,6 +262,10 @@ fn subject_of(state: &State) -> Subject {
         name: name.unwrap_or_default().to_owned(),
         version: version_of(state),
     }
+}
+
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| format!("{} bytes", value.as_bytes().len()), |text| format!("{text:?}"))
 }
 
 /// Where an item stands in the plan: by the name of its first entry.

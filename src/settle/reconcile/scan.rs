@@ -4,9 +4,11 @@
 //! should be, stays as they are; so whatever is not plainly right is suspected.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Progress, Selection, Stage, Suspect};
-use crate::directory::{AttributeName, Dn, Entry, Link};
+use crate::directory::{AttributeName, Dn, Entry, Link, Value};
 use crate::ldap::{self, Filter};
 use crate::plan::{self, Budgets, missing_excess};
 use crate::scim::{Kind, ResourceId};
@@ -23,12 +25,13 @@ pub(super) struct Scan {
     /// Entries that look like resources' and are nobody's.
     pub(super) unmanaged: Vec<Dn>,
     pub(super) census: plan::Census,
-    /// Groups that have members whom nobody knows, and how many.
-    pub(super) strangers: BTreeMap<ResourceId, usize>,
+    /// Groups that list members whom Entra did not name and who stay: how many, and the first of them.
+    pub(super) strangers: BTreeMap<ResourceId, (usize, Vec<Value>)>,
     /// Resources of which nothing can be concluded, and why.
     pub(super) unjudged: BTreeMap<ResourceId, String>,
     seen: Seen,
-    entries: u64,
+    /// How many were read, of both kinds.
+    entries: Arc<AtomicU64>,
     referrals: usize,
 }
 
@@ -62,12 +65,22 @@ impl Scan {
 
     /// Notes what a page of a search brought.
     pub(super) fn count(&mut self, entries: usize, progress: &dyn Progress) {
-        self.entries += u64::try_from(entries).unwrap_or(u64::MAX);
-        progress.reached(Stage::Reading, self.entries, None);
+        let before = self.entries.fetch_add(count(entries), Ordering::Relaxed);
+        progress.reached(Stage::Reading, before + count(entries), None);
     }
 
     pub(super) fn refer(&mut self, referrals: usize) {
         self.referrals += referrals;
+    }
+
+    /// Takes in what was found of the other kind.
+    fn join(&mut self, other: Scan) {
+        self.suspects.extend(other.suspects);
+        self.unmanaged.extend(other.unmanaged);
+        self.strangers.extend(other.strangers);
+        self.unjudged.extend(other.unjudged);
+        self.seen.0.extend(other.seen.0);
+        self.referrals += other.referrals;
     }
 }
 
@@ -86,16 +99,30 @@ impl Bridge {
             Selection::Entry(dn) => self.scan_entry(&mut scan, dn).await?,
             Selection::Everything | Selection::Kind(_) => {
                 self.suspect_pending(&mut scan, selection).await?;
-                for kind in [Kind::User, Kind::Group].into_iter().filter(|kind| selection.includes(*kind)) {
-                    match (kind, &self.rules.groups) {
-                        (Kind::User, _) => self.scan_users(&mut scan, progress).await?,
-                        (Kind::Group, Some(rules)) => self.scan_groups(rules, &mut scan, progress).await?,
-                        (Kind::Group, None) => {}
+                let mut of_groups = Scan { entries: scan.entries.clone(), ..Scan::default() };
+                let users = async {
+                    match self.is_looked_at(selection, Kind::User) {
+                        true => self.scan_users(&mut scan, progress).await,
+                        false => Ok(()),
                     }
-                }
+                };
+                let groups = async {
+                    match self.rules.groups.as_ref().filter(|_| self.is_looked_at(selection, Kind::Group)) {
+                        Some(rules) => self.scan_groups(rules, &mut of_groups, progress).await,
+                        None => Ok(()),
+                    }
+                };
+                // Each has a connection of its own, and waits where the other goes on.
+                tokio::try_join!(users, groups)?;
+                scan.join(of_groups);
                 self.judge_unseen(&mut scan, selection, budgets).await?;
                 let census = &scan.census;
-                tracing::debug!(entries = scan.entries, users = census.users, groups = census.groups, "directory read");
+                tracing::debug!(
+                    entries = scan.entries.load(Ordering::Relaxed),
+                    users = census.users,
+                    groups = census.groups,
+                    "directory read"
+                );
             }
         }
         Ok(scan)
@@ -203,7 +230,11 @@ impl Bridge {
                 gone += 1;
             }
             if missing_excess(gone, &census, budgets).is_some() {
-                return Err(Error::Shrunken { kind, seen: scan.entries, excess: Box::new(excess.clone()) });
+                return Err(Error::Shrunken {
+                    kind,
+                    seen: scan.entries.load(Ordering::Relaxed),
+                    excess: Box::new(excess.clone()),
+                });
             }
         }
         Ok(())

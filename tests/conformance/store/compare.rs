@@ -169,5 +169,5 @@ pub async fn what_was_found_right_is_forgotten_with_every_change(store: &dyn Sto
     assert_eq!(store.name_changes().await.unwrap(), names + 2, "nobody refers to who is about to go");
     store.remove(&id("ada"), None, super::NOW).await.unwrap();
     assert_eq!(store.name_changes().await.unwrap(), names + 3);
-    assert_eq!(store.checked(&[anchor.clone()]).await.unwrap(), []);
+    assert_eq!(store.checked(std::slice::from_ref(&anchor)).await.unwrap(), []);
 }
