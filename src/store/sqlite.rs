@@ -285,14 +285,17 @@ impl Store for SqliteStore {
     }
 
     async fn pending(&self) -> Result<Vec<ResourceId>, Error> {
-        let ids: Vec<String> = sqlx::query_scalar(
-            "SELECT id FROM resource WHERE intent IS NOT NULL OR previous_dn IS NOT NULL
-             OR id IN (SELECT group_id FROM member WHERE state <> 'settled') ORDER BY created, id",
+        // Each by its index: with OR between them all resources would be read.
+        let ids: Vec<(String, String)> = sqlx::query_as(
+            "SELECT id, created FROM resource WHERE intent IS NOT NULL
+             UNION SELECT id, created FROM resource WHERE previous_dn IS NOT NULL
+             UNION SELECT id, created FROM resource WHERE id IN (SELECT group_id FROM member WHERE state <> 'settled')
+             ORDER BY created, id",
         )
         .fetch_all(&self.reader)
         .await
         .map_err(failure("read what is pending"))?;
-        Ok(ids.into_iter().map(ResourceId).collect())
+        Ok(ids.into_iter().map(|(id, _)| ResourceId(id)).collect())
     }
 
     async fn unsettled_members(&self, group: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error> {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::marks::{Marks, Validity};
+use super::right::version_of;
 use super::scan::{Scan, everything, missing_base};
 use super::users::has_class_of;
 use super::{Progress, RosterDrift};
 use crate::directory::{AttributeName, Dn, Entry, Link, Matching, Naming, Value};
-use crate::ldap::{Filter, Profile, Unread};
+use crate::ldap::{Filter, Profile};
 use crate::mapping::group::{map_group, observed_attributes};
 use crate::mapping::{GroupRules, MemberOwnership, MemberRule, MemberValue, fit_syntaxes, rules};
 use crate::plan::{diff, list_drift};
@@ -24,6 +26,15 @@ const AT_ONCE: usize = 64;
 
 /// How many members that nobody pushed are named.
 const STRANGERS_NAMED: usize = 5;
+
+/// What an entry looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// There is nothing to do and nothing to tell.
+    Right,
+    /// It is looked at, and looked at again the next time.
+    Doubtful,
+}
 
 /// Whom a value of a list stands for.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,26 +54,44 @@ impl Bridge {
         scan: &mut Scan,
         progress: &dyn Progress,
     ) -> Result<(), Error> {
-        let profile = self.directory.profile().await?;
         let attributes = attributes_with_members(rules);
+        let marks = Marks::new(self, &attributes).await?;
         let missing = missing_base("groups.base_dn", &rules.base_dn);
         let pages = self.directory.search_pages(&rules.base_dn, &everything(), &attributes, ENTRIES_PER_PAGE).await;
         let mut pages = pages.map_err(&missing)?.ahead();
-        while let Some(unread) = pages.next().await.map_err(&missing)? {
-            let mut entries = unread.into_iter().map(Unread::read).collect::<Result<Vec<Entry>, _>>()?;
-            entries.retain(|entry| entry.dn.is_under(&rules.base_dn));
+        while let Some(entries) = pages.next().await.map_err(&missing)? {
             scan.count(entries.len(), progress);
-            let owners = self.owners(&entries).await?;
-            for (entry, states) in entries.iter().zip(&owners) {
-                states.iter().for_each(|state| scan.see(&state.id));
-                if states.is_empty() && has_class_of(&rules.object_classes, entry) {
-                    scan.unmanaged.push(entry.dn.clone());
-                }
-                self.judge_group(rules, scan, &profile, entry, states).await?;
-            }
+            let (doubtful, digests) = self.doubtful(scan, &marks, Kind::Group, entries).await?;
+            self.scan_doubtful_groups(rules, scan, &marks, &doubtful, &digests).await?;
         }
         scan.refer(pages.referrals());
         Ok(())
+    }
+
+    async fn scan_doubtful_groups(
+        &self,
+        rules: &GroupRules,
+        scan: &mut Scan,
+        marks: &Marks,
+        entries: &[Entry],
+        digests: &[[u8; 32]],
+    ) -> Result<(), Error> {
+        let owners = self.owners(entries).await?;
+        let mut right = Vec::new();
+        for ((entry, states), digest) in entries.iter().zip(&owners).zip(digests) {
+            states.iter().for_each(|state| scan.see(&state.id));
+            if !entry.dn.is_under(&rules.base_dn) {
+                continue;
+            }
+            if states.is_empty() && has_class_of(&rules.object_classes, entry) {
+                scan.unmanaged.push(entry.dn.clone());
+            }
+            let verdict = self.judge_group(rules, scan, &marks.profile, entry, states).await?;
+            if let (Verdict::Right, [state]) = (verdict, states.as_slice()) {
+                right.push((state.id.clone(), version_of(state), marks.mark(digest, Validity::WhileNamesStand)));
+            }
+        }
+        if right.is_empty() { Ok(()) } else { Ok(self.store.check(&right).await?) }
     }
 
     /// The entry of one group alone.
@@ -72,7 +101,7 @@ impl Bridge {
         };
         let states = self.store.linked_states(std::slice::from_ref(&link.anchor)).await?;
         let profile = self.directory.profile().await?;
-        self.judge_group(rules, scan, &profile, &entry, &states).await
+        self.judge_group(rules, scan, &profile, &entry, &states).await.map(|_| ())
     }
 
     async fn judge_group(
@@ -82,26 +111,30 @@ impl Bridge {
         profile: &Profile,
         entry: &Entry,
         states: &[State],
-    ) -> Result<(), Error> {
+    ) -> Result<Verdict, Error> {
+        let mut verdict = Verdict::Right;
         let groups: Vec<&State> = states.iter().filter(|state| state.kind == Kind::Group).collect();
         for state in groups.iter().filter(|state| !is_group_right(rules, profile, state, entry)) {
             scan.suspect(&state.id, Kind::Group);
+            verdict = Verdict::Doubtful;
         }
-        // What is in a list for a group that is about to go, its settling sees to.
         let Some(first) = groups.first() else {
-            return Ok(());
+            return Ok(Verdict::Doubtful);
         };
         for (id, mut drift) in self.roster_drift(rules, profile, entry, &groups).await? {
             let strangers = drift.strangers.len();
             if strangers > 0 {
+                // They are told of at every run.
+                verdict = Verdict::Doubtful;
                 drift.strangers.truncate(STRANGERS_NAMED);
                 scan.strangers.insert(id.clone(), (strangers, std::mem::take(&mut drift.strangers)));
             }
             if !drift.is_empty() {
                 scan.suspect(&id, first.kind).roster = drift;
+                verdict = Verdict::Doubtful;
             }
         }
-        Ok(())
+        Ok(verdict)
     }
 
     /// Who is missing in the lists of an entry, group by group, and what is too much, told to the first of them.

@@ -6,6 +6,7 @@
 
 mod apply;
 mod groups;
+mod marks;
 mod rehearse;
 mod right;
 mod scan;

@@ -3,17 +3,18 @@
 //! A suspicion is no verdict: who is suspected wrongly comes to nothing when it is settled. Who is not suspected and
 //! should be, stays as they are; so whatever is not plainly right is suspected.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::marks::Marks;
 use super::{Progress, Selection, Stage, Suspect};
-use crate::directory::{AttributeName, Dn, Entry, Link, Value};
-use crate::ldap::{self, Filter};
+use crate::directory::{Anchor, AttributeName, Dn, Entry, Link, Value};
+use crate::ldap::{self, Filter, Unread};
 use crate::plan::{self, Budgets, missing_excess};
 use crate::scim::{Kind, ResourceId};
 use crate::settle::{Bridge, Error};
-use crate::store::State;
+use crate::store::{self, Checked, State};
 
 /// How many ids the store is asked for at a time.
 const IDS_PER_PAGE: u32 = 10_000;
@@ -73,6 +74,11 @@ impl Scan {
         self.referrals += referrals;
     }
 
+    fn count_in(&mut self, census: store::Census) {
+        let store::Census { users, groups, memberships } = census;
+        self.census = plan::Census { users, groups, memberships };
+    }
+
     /// Takes in what was found of the other kind.
     fn join(&mut self, other: Scan) {
         self.suspects.extend(other.suspects);
@@ -91,12 +97,17 @@ impl Bridge {
         budgets: &Budgets,
         progress: &dyn Progress,
     ) -> Result<Scan, Error> {
-        let census = self.store.census().await?;
-        let census = plan::Census { users: census.users, groups: census.groups, memberships: census.memberships };
-        let mut scan = Scan { census, ..Scan::default() };
+        let mut scan = Scan::default();
+        let census = self.store.census();
         match selection {
-            Selection::Resource(id) => self.scan_one(&mut scan, id).await?,
-            Selection::Entry(dn) => self.scan_entry(&mut scan, dn).await?,
+            Selection::Resource(id) => {
+                scan.count_in(census.await?);
+                self.scan_one(&mut scan, id).await?;
+            }
+            Selection::Entry(dn) => {
+                scan.count_in(census.await?);
+                self.scan_entry(&mut scan, dn).await?;
+            }
             Selection::Everything | Selection::Kind(_) => {
                 self.suspect_pending(&mut scan, selection).await?;
                 let mut of_groups = Scan { entries: scan.entries.clone(), ..Scan::default() };
@@ -113,7 +124,9 @@ impl Bridge {
                     }
                 };
                 // Each has a connection of its own, and waits where the other goes on.
-                tokio::try_join!(users, groups)?;
+                let census = async { Ok(census.await?) };
+                let ((), (), census) = tokio::try_join!(users, groups, census)?;
+                scan.count_in(census);
                 scan.join(of_groups);
                 self.judge_unseen(&mut scan, selection, budgets).await?;
                 let census = &scan.census;
@@ -272,6 +285,35 @@ impl Bridge {
             (Kind::Group, Some(groups)) => &groups.base_dn,
             _ => &self.rules.users.base_dn,
         }
+    }
+
+    /// Those of a page of whom it is not known that they are right, with the digests of their content.
+    pub(super) async fn doubtful(
+        &self,
+        scan: &mut Scan,
+        marks: &Marks,
+        kind: Kind,
+        page: Vec<Unread>,
+    ) -> Result<(Vec<Entry>, Vec<[u8; 32]>), Error> {
+        let anchors: Vec<Option<Anchor>> = page.iter().map(|entry| entry.anchor(self.directory.anchor())).collect();
+        let asked: Vec<Anchor> = anchors.iter().flatten().cloned().collect();
+        let mut owners: HashMap<Anchor, Vec<Checked>> = HashMap::new();
+        for checked in self.store.checked(&asked).await? {
+            owners.entry(checked.anchor.clone()).or_default().push(checked);
+        }
+        let (mut doubtful, mut digests) = (Vec::new(), Vec::new());
+        for (entry, anchor) in page.into_iter().zip(anchors) {
+            let digest = entry.digest();
+            let holds = |one: &Checked| one.mark.as_ref().is_some_and(|mark| marks.hold(mark, &digest));
+            match anchor.as_ref().and_then(|anchor| owners.get(anchor)).map(Vec::as_slice) {
+                Some([one]) if one.kind == kind && holds(one) => scan.see(&one.id),
+                _ => {
+                    doubtful.push(entry.read()?);
+                    digests.push(digest);
+                }
+            }
+        }
+        Ok((doubtful, digests))
     }
 
     /// The resources of a page of entries, by the numbers of the entries in the page.

@@ -1,21 +1,19 @@
 //! Whether a user's entry is plainly as wanted.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
-
-use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 
 use super::Progress;
+use super::marks::{Marks, Validity};
 use super::right::version_of;
 use super::scan::{Scan, everything, missing_base};
-use crate::directory::{Anchor, AttributeName, Dn, Entry, Matching, Value};
-use crate::ldap::{Profile, Unread};
+use crate::directory::{AttributeName, Dn, Entry, Matching, Value};
+use crate::ldap::Profile;
 use crate::mapping::user::map_user;
 use crate::mapping::{References, UserRules, fit_syntaxes, rules};
 use crate::plan::{attribute_changes, diff};
 use crate::scim::{Kind, ResourceId, resource};
 use crate::settle::{Bridge, Error, is_pending};
-use crate::store::{Checked, Mark, State};
+use crate::store::State;
 
 /// How many entries the directory is asked for at a time.
 const ENTRIES_PER_PAGE: u16 = 1_000;
@@ -32,37 +30,12 @@ impl Bridge {
             let mut pages = pages.map_err(&missing)?.ahead();
             while let Some(entries) = pages.next().await.map_err(&missing)? {
                 scan.count(entries.len(), progress);
-                self.scan_user_page(scan, &marks, base, entries).await?;
+                let (doubtful, digests) = self.doubtful(scan, &marks, Kind::User, entries).await?;
+                self.scan_doubtful_users(scan, &marks, base, &doubtful, &digests).await?;
             }
             scan.refer(pages.referrals());
         }
         Ok(())
-    }
-
-    /// Looks at those of a page of whom it is not known that they are right.
-    async fn scan_user_page(&self, scan: &mut Scan, marks: &Marks, base: &Dn, page: Vec<Unread>) -> Result<(), Error> {
-        let anchors: Vec<Option<Anchor>> = page.iter().map(|entry| entry.anchor(self.directory.anchor())).collect();
-        let asked: Vec<Anchor> = anchors.iter().flatten().cloned().collect();
-        let mut owners: HashMap<Anchor, Vec<Checked>> = HashMap::new();
-        for checked in self.store.checked(&asked).await? {
-            owners.entry(checked.anchor.clone()).or_default().push(checked);
-        }
-        let (mut doubtful, mut new_marks) = (Vec::new(), Vec::new());
-        for (entry, anchor) in page.into_iter().zip(anchors) {
-            let digest = entry.digest();
-            match anchor.as_ref().and_then(|anchor| owners.get(anchor)).map(Vec::as_slice) {
-                Some([one])
-                    if one.kind == Kind::User && one.mark.as_ref().is_some_and(|mark| marks.hold(mark, &digest)) =>
-                {
-                    scan.see(&one.id);
-                }
-                _ => {
-                    doubtful.push(entry.read()?);
-                    new_marks.push(digest);
-                }
-            }
-        }
-        self.scan_doubtful_users(scan, marks, base, &doubtful, &new_marks).await
     }
 
     async fn scan_doubtful_users(
@@ -87,7 +60,10 @@ impl Bridge {
             }
             for state in states.iter().filter(|state| state.kind == Kind::User) {
                 if entry.dn.is_under(base) && self.is_user_right(&marks.profile, state, entry, &references) {
-                    right.push((state.id.clone(), version_of(state), marks.mark(state, rules, digest)));
+                    let refers =
+                        state.desired().is_some_and(|wanted| !rules::referenced(&rules.attributes, wanted).is_empty());
+                    let validity = if refers { Validity::WhileNamesStand } else { Validity::WhileUnchanged };
+                    right.push((state.id.clone(), version_of(state), marks.mark(digest, validity)));
                 } else {
                     scan.suspect(&state.id, Kind::User);
                 }
@@ -126,56 +102,6 @@ impl Bridge {
             rules.disable.bar(&mut desired, lock, entry);
         }
         diff(&desired, Some(entry), &profile.schema).is_empty()
-    }
-}
-
-/// What makes an entry right, in short: its content, and everything that the judgement depends on beside the resource.
-struct Marks {
-    profile: Arc<Profile>,
-    /// The settings, the schema and the attributes that were asked for.
-    context: [u8; 32],
-    name_changes: i64,
-}
-
-/// How many bytes of a digest are kept.
-const MARK_LENGTH: usize = 16;
-
-impl Marks {
-    async fn new(bridge: &Bridge, attributes: &[AttributeName]) -> Result<Marks, Error> {
-        let profile = bridge.directory.profile().await?;
-        let mut context = Sha256::new();
-        context.update(env!("CARGO_PKG_VERSION"));
-        context.update(format!("{:?} {:?}", bridge.rules, bridge.directory.anchor()));
-        context.update(format!("{attributes:?} {:?} {:?}", profile.flavor, profile.schema));
-        let name_changes = bridge.store.name_changes().await?;
-        Ok(Marks { profile, context: context.finalize().into(), name_changes })
-    }
-
-    /// The mark of an entry that was found right. Of one that refers to others it counts until a name changes.
-    fn mark(&self, state: &State, rules: &UserRules, digest: &[u8; 32]) -> Mark {
-        let mut mark = self.short(digest).to_vec();
-        if state.desired().is_some_and(|document| !rules::referenced(&rules.attributes, document).is_empty()) {
-            mark.extend(self.name_changes.to_be_bytes());
-        }
-        Mark(mark)
-    }
-
-    /// Whether a mark says of an entry with this content that it is right.
-    fn hold(&self, mark: &Mark, digest: &[u8; 32]) -> bool {
-        match mark.0.split_at_checked(MARK_LENGTH) {
-            Some((content, name_changes)) => {
-                let names_stand = name_changes.is_empty() || name_changes == self.name_changes.to_be_bytes();
-                names_stand && content == self.short(digest)
-            }
-            None => false,
-        }
-    }
-
-    fn short(&self, digest: &[u8; 32]) -> [u8; MARK_LENGTH] {
-        let whole: [u8; 32] = Sha256::new_with_prefix(self.context).chain_update(digest).finalize().into();
-        let mut short = [0; MARK_LENGTH];
-        short.iter_mut().zip(whole).for_each(|(short, byte)| *short = byte);
-        short
     }
 }
 

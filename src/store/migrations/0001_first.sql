@@ -69,6 +69,20 @@ CREATE TABLE member (
 CREATE INDEX member_of ON member (member_id);
 CREATE INDEX member_pending ON member (group_id) WHERE state <> 'settled';
 
+-- A group is looked at again when its members change.
+CREATE TRIGGER member_came AFTER INSERT ON member
+BEGIN
+    UPDATE resource SET checked = NULL WHERE id = NEW.group_id AND checked IS NOT NULL;
+END;
+CREATE TRIGGER member_changed AFTER UPDATE ON member
+BEGIN
+    UPDATE resource SET checked = NULL WHERE id = NEW.group_id AND checked IS NOT NULL;
+END;
+CREATE TRIGGER member_went AFTER DELETE ON member
+BEGIN
+    UPDATE resource SET checked = NULL WHERE id = OLD.group_id AND checked IS NOT NULL;
+END;
+
 -- Numbers that were given to entries, or seen on entries that went: none is given twice.
 CREATE TABLE number (
     attribute   TEXT   NOT NULL,                -- the LDAP attribute in lower case
@@ -116,7 +130,8 @@ CREATE TABLE setting (
 -- How often a name that others may refer to has changed or gone: what was found right of those who refer to somebody
 -- is looked at again.
 INSERT INTO setting (name, value) VALUES ('name changes', '0');
-CREATE TRIGGER name_changed AFTER UPDATE OF dn ON resource WHEN OLD.dn IS NOT NULL AND NEW.dn IS NOT OLD.dn
+CREATE TRIGGER name_changed AFTER UPDATE OF dn, member_key ON resource
+WHEN OLD.dn IS NOT NULL AND (NEW.dn IS NOT OLD.dn OR NEW.member_key IS NOT OLD.member_key)
 BEGIN
     UPDATE setting SET value = value + 1 WHERE name = 'name changes';
 END;

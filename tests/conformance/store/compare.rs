@@ -158,6 +158,12 @@ pub async fn what_was_found_right_is_forgotten_with_every_change(store: &dyn Sto
     assert_eq!(kept().await, None);
     assert_eq!(store.name_changes().await.unwrap(), names + 1);
     note().await;
+    store
+        .link(&id("ada"), &Link { dn: "cn=elsewhere".parse().unwrap(), key: Some(Value::from("ada")), ..link("ada") })
+        .await
+        .unwrap();
+    assert_eq!(store.name_changes().await.unwrap(), names + 2, "lists name it otherwise");
+    note().await;
     let intent = Some(Intent::Put(document(json!({"userName": "ada"}))));
     store.want(&wanted(Kind::User, "ada", intent)).await.unwrap();
     assert_eq!(kept().await, None);
@@ -166,8 +172,31 @@ pub async fn what_was_found_right_is_forgotten_with_every_change(store: &dyn Sto
     store.forget(&id("ada")).await.unwrap();
     note().await;
     store.want(&wanted(Kind::User, "ada", Some(Intent::Delete))).await.unwrap();
-    assert_eq!(store.name_changes().await.unwrap(), names + 2, "nobody refers to who is about to go");
+    assert_eq!(store.name_changes().await.unwrap(), names + 3, "nobody refers to who is about to go");
     store.remove(&id("ada"), None, super::NOW).await.unwrap();
-    assert_eq!(store.name_changes().await.unwrap(), names + 3);
+    assert_eq!(store.name_changes().await.unwrap(), names + 4);
     assert_eq!(store.checked(std::slice::from_ref(&anchor)).await.unwrap(), []);
+}
+
+pub async fn a_group_is_looked_at_again_when_its_members_change(store: &dyn Store) {
+    create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
+    create(store, Kind::Group, "staff", json!({"displayName": "staff"})).await;
+    let anchor = link("staff").anchor;
+    let kept = async || store.checked(std::slice::from_ref(&anchor)).await.unwrap()[0].mark.clone();
+    let note = async || {
+        let version = store.state(&id("staff")).await.unwrap().unwrap().settled.unwrap().version;
+        store.check(&[(id("staff"), version, Mark(vec![7]))]).await.unwrap();
+        assert_eq!(kept().await, Some(Mark(vec![7])));
+    };
+    note().await;
+    want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
+    assert_eq!(kept().await, None);
+    store.settle(&settled(Kind::Group, "staff", document(json!({"displayName": "staff"})))).await.unwrap();
+    note().await;
+    store.renew_memberships(&id("ada")).await.unwrap();
+    assert_eq!(kept().await, None);
+    store.settle(&settled(Kind::Group, "staff", document(json!({"displayName": "staff"})))).await.unwrap();
+    note().await;
+    store.remove(&id("ada"), None, super::NOW).await.unwrap();
+    assert_eq!(kept().await, None);
 }

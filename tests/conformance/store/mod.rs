@@ -41,6 +41,7 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     compare::a_census_counts_what_is_settled_and_wanted(&*make().await).await;
     compare::ten_thousand_members_are_paged_with_their_names(&*make().await).await;
     compare::what_was_found_right_is_forgotten_with_every_change(&*make().await).await;
+    compare::a_group_is_looked_at_again_when_its_members_change(&*make().await).await;
     run::a_run_tells_what_it_was(&*make().await).await;
     run::changes_are_told_from_the_last_to_the_first_until_undone(&*make().await).await;
     run::many_notes_at_a_time_have_a_position_each(make().await).await;
