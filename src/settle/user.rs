@@ -3,7 +3,9 @@
 use super::error::unmappable;
 use super::password::PasswordOutcome;
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, Work, crash_point, is_deletion, link_to, now};
-use crate::directory::{AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Placement, Value};
+use crate::directory::{
+    Anchor, AttributeName, Change, DesiredEntry, Dn, Entry, Link, Matching, Names, Placement, Value,
+};
 use crate::ldap::{self, Depth, Fault, Filter, Profile};
 use crate::mapping::password::EntryAge;
 use crate::mapping::{Disable, GroupRules, PasswordRule, References, UserRules, fit_syntaxes, place, rules, user};
@@ -92,17 +94,8 @@ impl Work<'_> {
                 Ok(desired) => desired,
                 Err(problems) => return Err(self.unfit(state, document, &references, &profile, problems).await?),
             };
-            let mut observed = self.observe_user(state, before.as_ref(), &desired).await?;
-            if let (None, Some(entry)) = (&before, &observed) {
-                // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.
-                let link = link_to(self.anchor_of(entry)?, self.names_of(entry), None);
-                self.store.link(&state.id, &link).await?;
-                before = Some(link);
-            }
-            if observed.is_none() {
-                self.keep_place(before.as_ref(), &mut desired).await?;
-            }
-            observed = match self.let_in_or_keep_out(state, document, &mut desired, observed).await {
+            let found = self.find_user(state, &mut before, &mut desired).await?;
+            let observed = match self.let_in_or_keep_out(state, document, &mut desired, found).await {
                 Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
                     last = Some((error, desired.dn()));
                     continue;
@@ -143,14 +136,7 @@ impl Work<'_> {
             if observed.is_none() {
                 age = EntryAge::New;
             }
-            let mut link = link_to(anchor, self.names_at(dn).await?, before.as_ref());
-            if let Some(entry) = &observed {
-                self.follow_back(&state.id, &self.names_of(entry), before.as_ref(), &link).await?;
-            }
-            if let Some(gone) = before.filter(|gone| gone.anchor != link.anchor && gone.names() != link.names()) {
-                // Deleted by hand and made anew in another place: what refers to the old one follows there.
-                link.previous = gone.previous.clone().or_else(|| Some(gone.names()));
-            }
+            let link = self.link_after(state, before, observed.as_ref(), anchor, dn).await?;
             // Somebody whom an attribute refers to was renamed or deleted meanwhile: look again.
             if self.references(document).await? == references {
                 return Ok((link, age));
@@ -163,6 +149,47 @@ impl Work<'_> {
             Some((error, _)) => Error::Directory(error),
             None => Error::Busy,
         })
+    }
+
+    /// The entry of a user, linked from here on. One that is not there is to be made where it stood.
+    async fn find_user(
+        &self,
+        state: &State,
+        before: &mut Option<Link>,
+        desired: &mut DesiredEntry,
+    ) -> Result<Option<Entry>, Error> {
+        let observed = self.observe_user(state, before.as_ref(), desired).await?;
+        match (&before, &observed) {
+            (None, Some(entry)) => {
+                // Ours from here on: nobody else adopts it meanwhile, and a rename is known to be one.
+                let link = link_to(self.anchor_of(entry)?, self.names_of(entry), None);
+                self.store.link(&state.id, &link).await?;
+                *before = Some(link);
+            }
+            (_, None) => self.keep_place(before.as_ref(), desired).await?,
+            (Some(_), Some(_)) => {}
+        }
+        Ok(observed)
+    }
+
+    /// The link to a user's entry that was just seen or changed, and is at `dn` now.
+    async fn link_after(
+        &self,
+        state: &State,
+        before: Option<Link>,
+        observed: Option<&Entry>,
+        anchor: Anchor,
+        dn: Dn,
+    ) -> Result<Link, Error> {
+        let mut link = link_to(anchor, self.names_at(dn).await?, before.as_ref());
+        if let Some(entry) = observed {
+            self.follow_back(&state.id, &self.names_of(entry), before.as_ref(), &link).await?;
+        }
+        if let Some(gone) = before.filter(|gone| gone.anchor != link.anchor && gone.names() != link.names()) {
+            // Deleted by hand and made anew in another place: what refers to the old one follows there.
+            link.previous = gone.previous.clone().or_else(|| Some(gone.names()));
+        }
+        Ok(link)
     }
 
     /// Lets an entry that is made anew stand where the old one stood, if it is not for the map to say. Were that one
