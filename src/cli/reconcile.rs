@@ -146,6 +146,7 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     if arguments.adopt {
         super::adopt::everything(&settings).await?;
     }
+    check_there(&settings)?;
     let store = Arc::new(open_store(&settings).await?);
     // A look disturbs nobody, and may run beside anything.
     let _lease = if arguments.dry_run { None } else { Some(lease(&store)?) };
@@ -157,6 +158,18 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let code = told.reconcile(&bridge, written).await;
     bridge.close().await;
     code
+}
+
+/// A store that is made by looking for it wants nothing, and all would be in sync.
+pub(super) fn check_there(settings: &Settings) -> anyhow::Result<()> {
+    if SqliteStore::is_there(&settings.store_url) {
+        return Ok(());
+    }
+    bail!(
+        "there is no store at {}: is store.url relative to another directory? If it is lost, `scimbridge reconcile --adopt` \
+         makes it anew from the directory",
+        settings.store_url
+    )
 }
 
 /// A bridge for a command.
@@ -243,7 +256,12 @@ impl Told<'_> {
         let done = bridge.apply(&found, "reconcile", &self.progress).await;
         self.progress.clear();
         let done = done.context("the store does not keep what was done")?;
-        self.print(&report, Some(&done))?;
+        if let Err(error) = self.print(&report, Some(&done)) {
+            // It is done all the same, and whoever wants it taken back needs the number.
+            let run = done.run.map(|run| format!(" as run {}", run.0)).unwrap_or_default();
+            talk(&format!("what was planned is done{run}, but cannot be printed: {error:#}\n"));
+            return Ok(ExitCode::from(REFUSED));
+        }
         Ok(if done.outcomes.iter().any(is_failure) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
     }
 
@@ -375,6 +393,9 @@ pub(super) fn is_failure(outcome: &Outcome) -> bool {
 
 /// Writes the plan where it was not before it is complete, readable by its owner alone: it holds what people are called.
 fn write_plan(path: &Path, report: &Report<'_>) -> anyhow::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        bail!("{} is there already and is no file: name another one", path.display());
+    }
     let json = Json { report: *report, made: &present().to_string() }.to_string();
     let part = path.with_added_extension("part");
     let write = || -> std::io::Result<()> {

@@ -79,6 +79,8 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     background.await.context("the background task failed")?;
     scheduled.await.context("the scheduled task failed")?;
     service.bridge.close().await;
+    // Whoever copies the file of a service that has stopped has all of it.
+    store.gather().await?;
     tracing::info!("stopped");
     Ok(())
 }

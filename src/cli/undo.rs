@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::progress::Shown;
-use super::reconcile::{Format, Limits, bridge, is_failure, lease, one_line, print_json, print_text};
+use super::reconcile::{Format, Limits, bridge, check_there, is_failure, lease, one_line, print_json, print_text};
 use super::{open_store, print, talk};
 use crate::config::Settings;
 use crate::directory::Change;
@@ -37,6 +37,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<ExitCode> {
+    check_there(&settings)?;
     let store = Arc::new(open_store(&settings).await?);
     let Some(number) = arguments.run else {
         for run in store.runs(LISTED).await? {

@@ -14,10 +14,25 @@ pub const HIDDEN: &str = "(hidden)";
 /// `userPassword` as RFC 4519 §2.41 numbers it.
 const PASSWORD_OID: &str = "2.5.4.35";
 
+/// What others keep passwords in, or what lets in as one does. Entries hold it beside what is mapped: an entry that is
+/// deleted is read in full.
+const OTHER_PASSWORDS: [&str; 9] = [
+    "authPassword",
+    "ipaNTHash",
+    "krbPrincipalKey",
+    "radiusTunnelPassword",
+    "sambaClearTextPassword",
+    "sambaLMPassword",
+    "sambaNTPassword",
+    "sambaPasswordHistory",
+    "unicodePwd",
+];
+
 /// Whether the values of the attribute are passwords, whatever options it has.
 pub fn is_password(attribute: &AttributeName) -> bool {
     let attribute_type = attribute.attribute_type();
-    attribute_type.eq_ignore_ascii_case(PASSWORD_ATTRIBUTE) || attribute_type == PASSWORD_OID
+    let mut names = OTHER_PASSWORDS.iter().chain([&PASSWORD_ATTRIBUTE]);
+    names.any(|name| attribute_type.eq_ignore_ascii_case(name)) || attribute_type == PASSWORD_OID
 }
 
 /// The change with [`HIDDEN`] for every password. Two changes that differ in passwords alone are the same then.
@@ -71,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_password_is_one_in_every_writing() {
-        for text in ["userPassword", "USERPASSWORD;x-old", "2.5.4.35"] {
+        for text in ["userPassword", "USERPASSWORD;x-old", "2.5.4.35", "sambantpassword", "krbPrincipalKey"] {
             assert!(is_password(&AttributeName::parse(text).unwrap()), "{text}");
         }
         for text in ["userPasswordHint", "uid", "pwdHistory;userPassword"] {

@@ -3,11 +3,13 @@
 //! Not a change of what is wanted: what Entra wants comes back with its next push, or with the next reconciliation.
 //! Invariant: a change is taken back only from an entry that is as the run has left it.
 
-use super::reconcile::{Progress, Stage, explained};
+use std::collections::BTreeSet;
+
+use super::reconcile::{Progress, Stage, USER, explained};
 use super::work::Run;
 use super::{Bridge, Error, Outcome, Report};
 use crate::directory::attribute::PASSWORD_ATTRIBUTE;
-use crate::directory::{AttributeName, Attributes, Change, Dn, Matching, Value};
+use crate::directory::{Action, AttributeName, Attributes, Change, Dn, Matching, Modification, Value};
 use crate::ldap::Fault;
 use crate::plan::{self, Allowance, Item, Plan, Proposal, Proposed, Reason, Step, Subject};
 use crate::scim::{ResourceId, resource};
@@ -111,16 +113,28 @@ impl Bridge {
     }
 
     async fn undo_item(&self, run: &Run, item: &Item, done: &Change) -> Result<(), Error> {
-        let _resource = match item.subject.id.as_str() {
-            "" => None,
-            id => Some(self.locks.key(id).await?),
+        let id = Some(ResourceId(item.subject.id.clone())).filter(|id| !id.as_str().is_empty());
+        // Of whoever is gone nobody knows whether it was a group.
+        let _groups = match item.subject.kind.as_str() {
+            USER => None,
+            _ => Some(self.locks.structure().await?),
+        };
+        let _resource = match &id {
+            Some(id) => Some(self.locks.key(id.as_str()).await?),
+            None => None,
+        };
+        let work = match &id {
+            Some(id) => self.work(run).for_resource(id),
+            None => self.work(run),
         };
         for proposed in &item.steps {
             let change = proposed.step.change.clone();
-            if let Change::Delete { dn } = &change {
-                self.check_untouched(dn, done).await?;
+            match &change {
+                Change::Delete { dn } => self.check_untouched(dn, done, id.as_ref()).await?,
+                Change::Modify { dn, modifications, .. } => self.check_unexchanged(dn, modifications, done).await?,
+                Change::Add { .. } | Change::Rename { .. } => {}
             }
-            match self.work(run).carry_out(Plan::of(change, proposed.step.reason)).await {
+            match work.carry_out(Plan::of(change, proposed.step.reason)).await {
                 // It is not as the run has left it: somebody has changed it since.
                 Err(Error::Directory(error)) if error.fault() == Fault::Moved => {
                     return Err(Error::Touched { dn: proposed.step.change.dn().clone(), source: error });
@@ -131,12 +145,17 @@ impl Bridge {
         Ok(())
     }
 
-    /// What a run has added is taken away only if it holds nothing that others have put there since. A password is
-    /// everybody's own to change.
-    async fn check_untouched(&self, dn: &Dn, done: &Change) -> Result<(), Error> {
+    /// What a run has added is taken away only if it is nobody else's by now and holds nothing that others have put
+    /// there since. A password is everybody's own to change.
+    async fn check_untouched(&self, dn: &Dn, done: &Change, id: Option<&ResourceId>) -> Result<(), Error> {
         let Some(entry) = self.directory.read(dn, &[AttributeName::of("*")]).await? else {
             return Ok(());
         };
+        let owners = self.store.linked(&self.anchor_of(&entry)?).await?;
+        // It was deleted and made again for another resource, or another group shares it.
+        if let Some(owner) = owners.iter().find(|owner| Some(*owner) != id) {
+            return Err(Error::conflict(format!("{dn} is the entry of {owner} by now, and stays as it is")));
+        }
         let Change::Add { attributes, .. } = done else {
             return Ok(());
         };
@@ -156,5 +175,26 @@ impl Bridge {
             Some((attribute, _)) => Err(Error::Grown { dn: dn.clone(), attribute: attribute.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// What was exchanged as a whole is exchanged back only if nobody has exchanged it since: the directory, which refuses
+    /// to take a value away that is not there, lets all of them be replaced.
+    async fn check_unexchanged(&self, dn: &Dn, modifications: &[Modification], done: &Change) -> Result<(), Error> {
+        let Change::Modify { modifications: made, .. } = done else {
+            return Ok(());
+        };
+        for back in modifications.iter().filter(|one| one.action == Action::Replace) {
+            let left = made.iter().rfind(|one| one.action == Action::Replace && one.attribute == back.attribute);
+            let left: BTreeSet<&Value> = left.iter().flat_map(|one| &one.values).collect();
+            let entry = self.directory.read(dn, std::slice::from_ref(&back.attribute)).await?;
+            let present: BTreeSet<&Value> = entry.iter().flat_map(|entry| entry.values(&back.attribute)).collect();
+            if present != left {
+                let attribute = &back.attribute;
+                return Err(Error::conflict(format!(
+                    "{attribute} of {dn} is not as the run has left it, and stays as it is"
+                )));
+            }
+        }
+        Ok(())
     }
 }

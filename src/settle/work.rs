@@ -211,7 +211,11 @@ impl Work<'_> {
                 let names: Vec<AttributeName> = new_rdn.parts().iter().map(|(name, _)| name.clone()).collect();
                 Ok(self.directory.read(dn, &names).await?)
             }
-            Change::Delete { dn } => Ok(self.directory.read(dn, &[AttributeName::of("*")]).await?),
+            Change::Delete { dn } => {
+                // With a lock, which is operational: who comes back is not to be let in by that.
+                let lock = self.directory.profile().await?.flavor.lock.attribute();
+                Ok(self.directory.read(dn, &[AttributeName::of("*"), lock]).await?)
+            }
             Change::Modify { dn, modifications, tolerance: Tolerance::Exact } => {
                 let exchanged = modifications.iter().filter(|change| change.action == Action::Replace);
                 let names: Vec<AttributeName> = exchanged.map(|change| change.attribute.clone()).collect();

@@ -98,6 +98,20 @@ impl SqliteStore {
         Ok(SqliteStore { reader, notes: run::Notes::new(notes, writer.clone()), writer, holds, _copy: copy })
     }
 
+    /// Whether there is a store at a `sqlite://` URL already.
+    pub fn is_there(url: &str) -> bool {
+        SqliteConnectOptions::from_str(url).is_ok_and(|options| options.get_filename().exists())
+    }
+
+    /// Brings everything into the one file, so that a copy of it is whole. Not while others write.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn gather(&self) -> Result<(), Error> {
+        let gathered = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await;
+        gathered.map(|_| ()).map_err(failure("bring the store into one file"))
+    }
+
     /// Takes the store for this process's `serve` or `adopt` alone, until the guard is dropped: two that settle the
     /// same resources would undo each other's work.
     ///

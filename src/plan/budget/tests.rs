@@ -96,7 +96,7 @@ fn what_is_planned_is_counted() {
 #[test]
 fn each_excess_is_told_with_its_limit() {
     let census = Census { users: 1_500, groups: 500, memberships: 30 };
-    let tally = Tally { deletes: 101, disables: 150, resources: 2_000, member_removals: 4, ..Tally::default() };
+    let tally = Tally { deletes: 101, disables: 150, resources: 1_000, member_removals: 4, ..Tally::default() };
     let told: Vec<String> = excesses(&tally, &census, &Budgets::default()).iter().map(Excess::to_string).collect();
     assert_eq!(
         told,

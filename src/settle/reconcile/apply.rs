@@ -1,6 +1,7 @@
 //! Doing what was shown, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
@@ -18,6 +19,8 @@ use crate::store::{Origin, RunId};
 
 /// How many resources are settled at a time: the directory syncs its disk for one while it judges another.
 const AT_ONCE: usize = 16;
+/// For how many the work is laid out at a time: each is large, and there may be a hundred thousand.
+const TURNS_AT_A_TIME: usize = 1_000;
 
 /// What became of the items of a plan.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Bridge {
     pub async fn apply(&self, found: &Reconciliation, what: &str, progress: &dyn Progress) -> Result<Report, Error> {
         let items = &found.proposal.items;
         let run = Run::new(Origin::Reconcile, what.to_owned()).within(Allowance::of(&found.proposal));
-        let done = AtomicU64::new(0);
+        let (done, away) = (AtomicU64::new(0), OnceLock::new());
         let of = Some(count(items.len()));
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         // Groups refer to users: these come first.
@@ -54,24 +57,26 @@ impl Bridge {
             let at_once = if kind == Kind::User { AT_ONCE } else { 1 };
             let mut left = turns(found, kind);
             loop {
-                let mut settling: Vec<BoxFuture<'_, Option<(usize, Outcome)>>> = Vec::new();
-                for turn in &left {
-                    let (run, done) = (&run, &done);
-                    settling.push(Box::pin(async move {
-                        let (number, item) = match turn {
-                            Turn::Item(number, item) => (*number, *item),
-                            Turn::Idle(suspect) => {
-                                self.apply_idle(run, found, suspect).await;
-                                return None;
-                            }
-                        };
-                        let outcome = self.apply_item(run, found, kind, item).await;
-                        progress.reached(Stage::Applying, done.fetch_add(1, Ordering::Relaxed) + 1, of);
-                        Some((number, outcome))
-                    }));
+                for turns in left.chunks(TURNS_AT_A_TIME) {
+                    let mut settling: Vec<BoxFuture<'_, Option<(usize, Outcome)>>> = Vec::new();
+                    for turn in turns {
+                        let (run, done, away) = (&run, &done, &away);
+                        settling.push(Box::pin(async move {
+                            let (number, item) = match turn {
+                                Turn::Item(number, item) => (*number, *item),
+                                Turn::Idle(suspect) => {
+                                    self.apply_idle(run, found, suspect).await;
+                                    return None;
+                                }
+                            };
+                            let outcome = self.apply_item(run, found, kind, item, away).await;
+                            progress.reached(Stage::Applying, done.fetch_add(1, Ordering::Relaxed) + 1, of);
+                            Some((number, outcome))
+                        }));
+                    }
+                    let settled: Vec<_> = stream::iter(settling).buffer_unordered(at_once).collect().await;
+                    outcomes.extend(settled.into_iter().flatten());
                 }
-                let settled: Vec<_> = stream::iter(settling).buffer_unordered(at_once).collect().await;
-                outcomes.extend(settled.into_iter().flatten());
                 // What was planned after somebody else was put right could not be done before that.
                 let tried = left.len();
                 left.retain(|turn| is_worth_another_try(turn, &outcomes));
@@ -97,12 +102,22 @@ impl Bridge {
         Ok(self.store.run(id).await?.filter(|run| run.changes > 0).map(|run| run.id))
     }
 
-    async fn apply_item(&self, run: &Run, found: &Reconciliation, kind: Kind, item: &Item) -> Outcome {
+    async fn apply_item(
+        &self,
+        run: &Run,
+        found: &Reconciliation,
+        kind: Kind,
+        item: &Item,
+        away: &OnceLock<String>,
+    ) -> Outcome {
         if item.steps.is_empty() {
             return match &item.problem {
                 Some(problem) => Outcome::Failed(problem.clone()),
                 None => Outcome::Done,
             };
+        }
+        if let Some(reason) = away.get() {
+            return Outcome::NotTried(reason.clone());
         }
         let id = ResourceId(item.subject.id.clone());
         let alone = Suspect::new(id.clone(), kind);
@@ -110,7 +125,9 @@ impl Bridge {
         match self.work(run).put_right(suspect, found.meant.get(&id)).await {
             Ok(Righted::Done) => Outcome::Done,
             Ok(Righted::Overtaken) => Outcome::Overtaken,
-            Err(error) if error.is_outage() || matches!(error, Error::Busy) => Outcome::NotTried(explained(&error)),
+            // A directory that does not answer is not asked again for each of thousands.
+            Err(error) if error.is_outage() => Outcome::NotTried(away.get_or_init(|| explained(&error)).clone()),
+            Err(error) if matches!(error, Error::Busy) => Outcome::NotTried(explained(&error)),
             Err(error) => Outcome::Failed(explained(&error)),
         }
     }

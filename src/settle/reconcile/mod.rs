@@ -13,7 +13,7 @@ mod scan;
 mod users;
 
 pub use apply::{Outcome, Report};
-pub(super) use rehearse::explained;
+pub(super) use rehearse::{USER, explained};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -18,7 +18,8 @@ use crate::store::{self, State, Store};
 
 /// How often what follows from other changes is looked for.
 const ROUNDS: usize = 8;
-const USER: &str = "user";
+/// What a subject of that kind is called.
+pub(in crate::settle) const USER: &str = "user";
 /// Of how many places it is asked whether entries may be added there.
 const PLACES_ASKED: usize = 20;
 /// By what name that is asked: nothing gets it.

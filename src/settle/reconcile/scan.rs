@@ -159,6 +159,13 @@ impl Bridge {
     /// One resource, whatever its entry is like.
     async fn scan_one(&self, scan: &mut Scan, id: &ResourceId) -> Result<(), Error> {
         let state = self.store.state(id).await?.ok_or_else(|| Error::NotFound(id.clone()))?;
+        if let Some(link) = &state.link
+            && self.entry_anywhere(link, self.base_of(state.kind), &[]).await?.is_none()
+            && let Some(branch) = self.hidden_branch(state.kind, Some(link), &mut BTreeMap::new()).await?
+        {
+            scan.unjudged.insert(id.clone(), hidden_with(&branch));
+            return Ok(());
+        }
         scan.suspect(id, state.kind);
         match (state.kind, &self.rules.groups, &state.link) {
             (Kind::Group, Some(rules), Some(link)) => self.compare_group(rules, scan, link).await,
@@ -226,13 +233,7 @@ impl Bridge {
                 continue;
             }
             match self.hidden_branch(kind, link.as_ref(), &mut branches).await? {
-                Some(branch) => {
-                    let reason = format!(
-                        "its entry was not seen, and neither was {branch}, below which it stood: nothing is concluded; \
-                         let ldap.bind_dn see that, or create it again"
-                    );
-                    scan.unjudged.insert(id.clone(), reason);
-                }
+                Some(branch) => _ = scan.unjudged.insert(id.clone(), hidden_with(&branch)),
                 None => _ = scan.suspect(id, kind),
             }
             let (Some(link), Some(excess)) = (link, &suspicious) else {
@@ -343,6 +344,14 @@ impl Bridge {
 enum Branch {
     Shown,
     Hidden,
+}
+
+/// Why nothing is concluded of an entry that stood below one that is not shown.
+fn hidden_with(branch: &Dn) -> String {
+    format!(
+        "its entry was not seen, and neither was {branch}, below which it stood: nothing is concluded; let ldap.bind_dn \
+         see that, or create it again"
+    )
 }
 
 /// What selects every entry: one that has lost its class is still the entry of its resource.

@@ -424,6 +424,8 @@ fn a_branch_that_is_not_shown_any_longer() {
     let before = entries(&app);
     let words = ["user0000@contoso.com", &berlin, "nothing is concluded", "ldap.bind_dn"];
     ends(by_bridge(&app, &["--dry-run"]), 3, &words);
+    let user = app.lookup_user("user0000@contoso.com").unwrap();
+    ends(by_bridge(&app, &["--only", user["id"].as_str().unwrap()]), 3, &words);
     ends(by_bridge(&app, &[]), 3, &words);
     assert_eq!(entries(&app), before);
     assert_eq!(app.slapd.values(&dn(&name(7)), "title"), ["Clerk"]);

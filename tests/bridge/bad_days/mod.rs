@@ -40,7 +40,9 @@ fn company(people: usize, settings: &Settings) -> TestApp {
     }
     slapd.by_hand(&ldif);
     slapd.reconfigure("");
-    let app = TestApp::start_before(slapd, settings);
+    // What is many here is few elsewhere.
+    let settings = settings.clone().set("reconcile.max_changes", "\"100%\"");
+    let app = TestApp::start_before(slapd, &settings);
     app.kill();
     app.workplace.run(&["adopt"]).succeeds();
     app.restart();

@@ -191,6 +191,41 @@ fn what_somebody_changed_since_stays_and_the_rest_is_taken_back() {
 }
 
 #[test]
+fn an_entry_that_is_another_resources_by_now_stays() {
+    let app = TestApp::start_with(Flavor::Plain, roomy());
+    let before = app.user("eve");
+    let created = latest(&app);
+    app.delete(&format!("/Users/{before}")).expect(204);
+    let now = app.user("eve");
+    let refused = look(&app, &["undo", &created, "--max-deletes", "1"], 3);
+    assert!(refused.stdout.contains(&now), "whose it is, is said: {refused:#?}");
+    // Whoever takes an undoing back is told for whom that was.
+    app.delete(&format!("/Users/{now}")).expect(204);
+    let deleted = latest(&app);
+    command(&app, &["undo", &deleted], 0);
+    let undone = latest(&app);
+    let shown = look(&app, &["undo", &undone, "--dry-run", "--format", "json", "--max-deletes", "1"], 2);
+    assert!(shown.stdout.contains(&now), "{shown:#?}");
+}
+
+#[test]
+fn what_can_only_be_exchanged_as_a_whole_stays_where_somebody_exchanged_it_since() {
+    let mapped = "[[users.attribute]]\nldap = \"jpegPhoto\"\nscim = 'photos[type eq \"photo\"].value'\n";
+    let app = TestApp::start_with(Flavor::Plain, roomy().add(mapped));
+    let photo =
+        |value: &str| json!([{"op": "Replace", "path": "photos", "value": [{"type": "photo", "value": value}]}]);
+    let ada = app.user("ada");
+    app.patch_user(&ada, &photo("/9j/4AAQ"));
+    app.patch_user(&ada, &photo("/9j/4AAR"));
+    let run = latest(&app);
+    modify_by_hand(&app, &dn("ada"), "replace: jpegPhoto\njpegPhoto:: /9j/4AAS");
+    let refused = look(&app, &["undo", &run], 3);
+    assert!(refused.stdout.contains("jpegPhoto of uid=ada"), "{refused:#?}");
+    modify_by_hand(&app, &dn("ada"), "replace: jpegPhoto\njpegPhoto:: /9j/4AAR");
+    undo(&app, &run);
+}
+
+#[test]
 fn budgets_hold_for_what_is_taken_back() {
     let app = TestApp::start_with(Flavor::Plain, roomy());
     cast(&app);
