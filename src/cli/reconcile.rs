@@ -27,9 +27,9 @@ use crate::settle::{self, Bridge, Outcome, Reconciliation, Selection};
 use crate::store::{self, Lease, SqliteStore, Store as _};
 
 /// The dry run has found something to do.
-const CHANGES: u8 = 2;
+pub(super) const CHANGES: u8 = 2;
 /// Something was refused or could not be done.
-const REFUSED: u8 = 3;
+pub(super) const REFUSED: u8 = 3;
 /// Of what at most one is done at a time.
 const LEASE: &str = "reconcile";
 

@@ -7,7 +7,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::progress::Shown;
-use super::reconcile::{Format, Limits, bridge, check_there, is_failure, lease, one_line, print_json, print_text};
+use super::reconcile::{
+    CHANGES, Format, Limits, REFUSED, bridge, check_there, is_failure, lease, one_line, print_json, print_text,
+};
 use super::{open_store, print, talk};
 use crate::config::Settings;
 use crate::directory::Change;
@@ -17,10 +19,6 @@ use crate::store::{Origin, RunId, RunRecord, Store as _};
 
 /// How many runs are listed.
 const LISTED: u32 = 50;
-/// Something was refused or could not be done.
-const REFUSED: u8 = 3;
-/// The dry run has found something to do.
-const CHANGES: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -71,9 +71,7 @@ impl Work<'_> {
 
     async fn references(&self, document: &Document) -> Result<References, Error> {
         let ids = rules::referenced(&self.rules.users.attributes, document).into_iter().map(ResourceId).collect();
-        let known = self.store.known(&ids).await?;
-        let staying = known.into_iter().filter(|(_, known)| !known.deleting);
-        Ok(staying.map(|(id, known)| (id.0, known.link.dn)).collect())
+        self.links_of(ids).await
     }
 
     /// Makes the entry the desired one and returns where it is, and whether it was created.

@@ -199,7 +199,7 @@ impl Bridge {
     ) -> Result<(Vec<Value>, Vec<Value>), Error> {
         let (mut strays, mut strangers) = (Vec::new(), Vec::new());
         for chunk in surplus.chunks(AT_ONCE) {
-            let looks = chunk.iter().map(|value| self.standing(rules, rule, groups, value));
+            let looks = chunk.iter().map(|value| self.standing(rule, groups, value));
             let standings = futures_util::future::try_join_all(looks).await?;
             for (value, standing) in chunk.iter().zip(standings) {
                 match (standing, rules.member_ownership) {
@@ -213,13 +213,7 @@ impl Bridge {
         Ok((strays, strangers))
     }
 
-    async fn standing(
-        &self,
-        rules: &GroupRules,
-        rule: &MemberRule,
-        groups: &[&State],
-        value: &Value,
-    ) -> Result<Standing, Error> {
+    async fn standing(&self, rule: &MemberRule, groups: &[&State], value: &Value) -> Result<Standing, Error> {
         let entries = match &rule.by {
             MemberValue::Dn => match value.as_str().and_then(|text| text.parse::<Dn>().ok()) {
                 Some(dn) => self.directory.read(&dn, &[]).await?.into_iter().collect(),
@@ -243,11 +237,7 @@ impl Bridge {
         }
         // A list by another attribute may name somebody whom it would not be the value of.
         let is_ours = |entry: &Entry| rule.by == MemberValue::Dn || self.names_of(entry).key.as_ref() == Some(value);
-        Ok(if rules.members.is_empty() || !entries.iter().any(is_ours) {
-            Standing::Stranger
-        } else {
-            Standing::Unwanted
-        })
+        Ok(if entries.iter().any(is_ours) { Standing::Unwanted } else { Standing::Stranger })
     }
 
     /// The entries of users that have a key.

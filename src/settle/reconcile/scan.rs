@@ -11,6 +11,7 @@ use super::marks::Marks;
 use super::{Progress, Selection, Stage, Suspect};
 use crate::directory::{Anchor, AttributeName, Dn, Entry, Link, Value};
 use crate::ldap::{self, Filter, Unread};
+use crate::mapping::References;
 use crate::plan::{self, Budgets, missing_excess};
 use crate::scim::{Kind, ResourceId};
 use crate::settle::{Bridge, Error};
@@ -332,7 +333,7 @@ impl Bridge {
     }
 
     /// The links of those whom others refer to.
-    pub(super) async fn links_of(&self, ids: BTreeSet<ResourceId>) -> Result<BTreeMap<String, Dn>, Error> {
+    pub(in crate::settle) async fn links_of(&self, ids: BTreeSet<ResourceId>) -> Result<References, Error> {
         let known = self.store.known(&ids).await?;
         let staying = known.into_iter().filter(|(_, known)| !known.deleting);
         Ok(staying.map(|(id, known)| (id.0, known.link.dn)).collect())

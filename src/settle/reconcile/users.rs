@@ -9,7 +9,7 @@ use super::scan::{Scan, everything, missing_base};
 use crate::directory::{AttributeName, Dn, Entry, Matching, Value};
 use crate::ldap::Profile;
 use crate::mapping::user::map_user;
-use crate::mapping::{References, UserRules, fit_syntaxes, rules};
+use crate::mapping::{References, fit_syntaxes, rules};
 use crate::plan::{attribute_changes, diff};
 use crate::scim::{Kind, ResourceId, resource};
 use crate::settle::{Bridge, Error, is_pending};
@@ -55,7 +55,7 @@ impl Bridge {
         let mut right = Vec::new();
         for ((entry, states), digest) in entries.iter().zip(&owners).zip(digests) {
             states.iter().for_each(|state| scan.see(&state.id));
-            if states.is_empty() && entry.dn.is_under(base) && looks_like_a_user(rules, entry) {
+            if states.is_empty() && entry.dn.is_under(base) && has_class_of(&rules.object_classes, entry) {
                 scan.unmanaged.push(entry.dn.clone());
             }
             for state in states.iter().filter(|state| state.kind == Kind::User) {
@@ -103,11 +103,6 @@ impl Bridge {
         }
         diff(&desired, Some(entry), &profile.schema).is_empty()
     }
-}
-
-/// Whether an entry that is nobody's may be taken for a user's: it has one of the classes.
-fn looks_like_a_user(rules: &UserRules, entry: &Entry) -> bool {
-    has_class_of(&rules.object_classes, entry)
 }
 
 /// Whether an entry has one of the classes, other than the one that every entry has.
