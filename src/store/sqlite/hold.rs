@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -109,32 +109,53 @@ fn place_of(key: &str) -> libc::off_t {
 }
 
 fn set_lock(file: &File, place: libc::off_t, kind: libc::c_int) -> nix::Result<()> {
-    let lock = libc::flock {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock_of(place, kind))).map(|_| ())
+}
+
+fn lock_of(place: libc::off_t, kind: libc::c_int) -> libc::flock {
+    libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: place,
         l_len: 1,
         // What the kernel asks for with locks of the open file.
         l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).map(|_| ())
+    }
 }
+
+/// The byte of a lease's file that is locked for as long as the lease is had.
+const LEASED: libc::off_t = 0;
+/// The byte that is locked while somebody takes a lease and says who it is, or reads who has it.
+const SPOKEN_OF: libc::off_t = 1;
 
 pub(super) fn lease(database: &Path, what: &'static str, holder: &str) -> Result<Lease, Error> {
     let failed = |source| failed("take a lease of the store", source);
     let path = database.with_added_extension(format!("{what}.lock"));
     let mut file = open_private(&path).map_err(failed)?;
-    match file.try_lock() {
+    // Nobody is met between having the lease and having said so.
+    wait_for_lock(&file, SPOKEN_OF).map_err(failed)?;
+    match set_lock(&file, LEASED, libc::F_WRLCK) {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
+        Err(Errno::EAGAIN | Errno::EACCES) => {
             let holder = std::fs::read(&path).map_err(failed)?;
             return Err(Error::Held { what, holder: String::from_utf8_lossy(&holder).trim().to_owned() });
         }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
+        Err(error) => return Err(failed(error.into())),
     }
-    // What the last one said is gone before the new one speaks.
     file.set_len(0).and_then(|()| writeln!(file, "{holder}")).map_err(failed)?;
+    set_lock(&file, SPOKEN_OF, libc::F_UNLCK).map_err(|error| failed(error.into()))?;
     Ok(Lease::new(file))
+}
+
+fn wait_for_lock(file: &File, place: libc::off_t) -> io::Result<()> {
+    let lock = lock_of(place, libc::F_WRLCK);
+    loop {
+        match fcntl(file, FcntlArg::F_OFD_SETLKW(&lock)) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 pub(super) fn open_private(path: &Path) -> io::Result<File> {
