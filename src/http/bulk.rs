@@ -6,34 +6,37 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use serde_json::Value;
 
+use super::caller::requester;
 use super::error::Scim;
 use super::write::{self, Action, permit, to_its_end};
 use super::{Failure, Service, request};
 use crate::scim::bulk::{Bulk, MAX_OPERATIONS, Outcome, Progress, Step, Task};
 use crate::scim::{Kind, Precondition, Resource, Versions};
+use crate::store::Requester;
 
 /// Carries the operations out, one after another.
 pub(super) async fn bulk(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<impl IntoResponse + use<>, Failure> {
+    let by = requester(request.extensions())?;
     let bulk = Bulk::read(&request::json(request.into_body()).await?)?;
     if bulk.len() > MAX_OPERATIONS {
         return Err(Failure::TooManyOperations(bulk.len()));
     }
     let working = service.clone();
-    let answer = to_its_end(&service, async move { Ok(carry_out(working, bulk).await) }).await?;
+    let answer = to_its_end(&service, async move { Ok(carry_out(working, &by, bulk).await) }).await?;
     Ok(Scim(answer))
 }
 
-async fn carry_out(service: Arc<Service>, bulk: Bulk) -> Value {
+async fn carry_out(service: Arc<Service>, by: &Requester, bulk: Bulk) -> Value {
     let mut progress = Progress::new(bulk);
     let mut outage = None;
     while let Some(Step { position, task }) = progress.next_step() {
         let outcome = match &outage {
             // Waiting for the directory a thousand times would help nobody.
             Some(outcome) => Outcome::clone(outcome),
-            None => match carry_out_one(&service, task).await {
+            None => match carry_out_one(&service, by, task).await {
                 Ok(outcome) => outcome,
                 Err(failure) => {
                     let outcome = failure.outcome();
@@ -49,7 +52,7 @@ async fn carry_out(service: Arc<Service>, bulk: Bulk) -> Value {
     progress.response(&service.base_url)
 }
 
-async fn carry_out_one(service: &Arc<Service>, task: Task) -> Result<Outcome, Failure> {
+async fn carry_out_one(service: &Arc<Service>, by: &Requester, task: Task) -> Result<Outcome, Failure> {
     let done = |status: u16, resource: Resource| Outcome::Done {
         status,
         kind: resource.kind,
@@ -60,21 +63,21 @@ async fn carry_out_one(service: &Arc<Service>, task: Task) -> Result<Outcome, Fa
     match task {
         Task::Create(kind, data) => {
             permit(service, kind, Action::Create)?;
-            Ok(done(201, write::create(kind, service.clone(), data).await?))
+            Ok(done(201, write::create(kind, service.clone(), by, data).await?))
         }
         Task::Replace(kind, id, data, version) => {
             permit(service, kind, Action::Update)?;
-            Ok(done(200, write::replace(kind, service.clone(), id, data, demanded(version)).await?))
+            Ok(done(200, write::replace(kind, service.clone(), by, id, data, demanded(version)).await?))
         }
         Task::Patch(kind, id, data, version) => {
             permit(service, kind, Action::Update)?;
             // As the request alone would be answered.
             let status = if kind == Kind::Group { 204 } else { 200 };
-            Ok(done(status, write::patch(kind, service.clone(), id, data, demanded(version)).await?))
+            Ok(done(status, write::patch(kind, service.clone(), by, id, data, demanded(version)).await?))
         }
         Task::Delete(kind, id, version) => {
             permit(service, kind, Action::Delete)?;
-            write::delete(kind, service.clone(), id.clone(), demanded(version)).await?;
+            write::delete(kind, service.clone(), by, id.clone(), demanded(version)).await?;
             Ok(Outcome::Done { status: 204, id, kind, version: None })
         }
     }

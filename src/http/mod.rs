@@ -6,6 +6,7 @@
 
 mod auth;
 mod bulk;
+mod caller;
 mod discovery;
 mod error;
 mod list;
@@ -29,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
+
+use caller::{Caller, Peer};
 
 use crate::scim::{Kind, Schema};
 use crate::settle::Bridge;
@@ -95,7 +98,7 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>) -> io::Result<(
     let stopping = service.stopping.clone();
     let writes = service.writes.clone();
     let app = tower::util::MapRequest::new(router(service), request::with_plain_path);
-    let app = axum::ServiceExt::<Request>::into_make_service(app);
+    let app = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(app);
     let listener = request_line::Tolerant(listener);
     axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()).await?;
     writes.close();
@@ -157,9 +160,11 @@ async fn refuse_when_stopping(State(service): State<Arc<Service>>, request: Requ
 }
 
 /// One line per request: no query, which holds names, and no header, which holds the token.
-#[expect(clippy::disallowed_methods, reason = "an id and a duration for the log")]
-async fn log_request(request: Request, next: Next) -> Response {
-    let id = uuid::Uuid::new_v4().simple().to_string();
+#[expect(clippy::disallowed_methods, reason = "a duration for the log")]
+async fn log_request(mut request: Request, next: Next) -> Response {
+    let caller = Caller::of(&request);
+    let id = caller.request_id.clone();
+    request.extensions_mut().insert(caller);
     let span = tracing::info_span!("request", request.id = %id);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let started = std::time::Instant::now();

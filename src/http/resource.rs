@@ -10,12 +10,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use serde_json::Value;
 
+use super::caller::{By, requester};
 use super::error::Scim;
 use super::request::{self, Query, Segment};
 use super::write::{self, Action, permit, to_its_end};
 use super::{Failure, Service, list};
 use crate::scim::{Kind, ResourceId, version};
 use crate::settle;
+use crate::store::Requester;
 
 type Shared = State<Arc<Service>>;
 
@@ -28,7 +30,9 @@ pub(super) fn routes(kind: Kind) -> Router<Arc<Service>> {
     })
     .put(move |service: Shared, id: Segment, request: Request| replace(kind, service.0, ResourceId(id.0), request))
     .patch(move |service: Shared, id: Segment, request: Request| patch(kind, service.0, ResourceId(id.0), request))
-    .delete(move |service: Shared, id: Segment, headers: HeaderMap| delete(kind, service.0, ResourceId(id.0), headers));
+    .delete(move |service: Shared, by: By, id: Segment, headers: HeaderMap| {
+        delete(kind, service.0, by.0, ResourceId(id.0), headers)
+    });
     let searched: MethodRouter<Arc<Service>> =
         post(move |service: Shared, request: Request| search_by_post(vec![kind], service.0, request));
     let endpoint = kind.endpoint();
@@ -42,8 +46,10 @@ async fn create(kind: Kind, service: Arc<Service>, request: Request) -> Result<R
     permit(&service, kind, Action::Create)?;
     let (parts, body) = request.into_parts();
     let projection = Query::read(&parts.uri)?.projection(service.bridge.schema_of(kind))?;
+    let by = requester(&parts.extensions)?;
     let body = request::json(body).await?;
-    let created = to_its_end(&service, write::create(kind, service.clone(), body)).await?;
+    let writing = service.clone();
+    let created = to_its_end(&service, async move { write::create(kind, writing, &by, body).await }).await?;
     let headers = [(LOCATION, created.location(&service.base_url)), (ETAG, version::tag(created.version))];
     let shown = list::show(&service, &projection, created).await?;
     Ok((StatusCode::CREATED, headers, Scim(Value::Object(shown))).into_response())
@@ -79,7 +85,9 @@ async fn replace(kind: Kind, service: Arc<Service>, id: ResourceId, request: Req
     let projection = Query::read(&parts.uri)?.projection(service.bridge.schema_of(kind))?;
     let body = request::json(body).await?;
     let precondition = request::precondition(&parts.headers);
-    let replaced = to_its_end(&service, write::replace(kind, service.clone(), id, body, precondition)).await?;
+    let (by, writing) = (requester(&parts.extensions)?, service.clone());
+    let write = async move { write::replace(kind, writing, &by, id, body, precondition).await };
+    let replaced = to_its_end(&service, write).await?;
     let tag = [(ETAG, version::tag(replaced.version))];
     let shown = list::show(&service, &projection, replaced).await?;
     Ok((tag, Scim(Value::Object(shown))).into_response())
@@ -92,7 +100,9 @@ async fn patch(kind: Kind, service: Arc<Service>, id: ResourceId, request: Reque
     let projection = query.projection(service.bridge.schema_of(kind))?;
     let body = request::json(body).await?;
     let precondition = request::precondition(&parts.headers);
-    let patched = to_its_end(&service, write::patch(kind, service.clone(), id, body, precondition)).await?;
+    let (by, writing) = (requester(&parts.extensions)?, service.clone());
+    let write = async move { write::patch(kind, writing, &by, id, body, precondition).await };
+    let patched = to_its_end(&service, write).await?;
     let tag = [(ETAG, version::tag(patched.version))];
     // Entra wants no member list back; a client that names attributes wants them (RFC 7644 §3.5.2).
     if kind == Kind::Group && !query.names_attributes() {
@@ -102,9 +112,16 @@ async fn patch(kind: Kind, service: Arc<Service>, id: ResourceId, request: Reque
     Ok((tag, Scim(Value::Object(shown))).into_response())
 }
 
-async fn delete(kind: Kind, service: Arc<Service>, id: ResourceId, headers: HeaderMap) -> Result<StatusCode, Failure> {
+async fn delete(
+    kind: Kind,
+    service: Arc<Service>,
+    by: Requester,
+    id: ResourceId,
+    headers: HeaderMap,
+) -> Result<StatusCode, Failure> {
     permit(&service, kind, Action::Delete)?;
-    to_its_end(&service, write::delete(kind, service.clone(), id, request::precondition(&headers))).await?;
+    let (precondition, writing) = (request::precondition(&headers), service.clone());
+    to_its_end(&service, async move { write::delete(kind, writing, &by, id, precondition).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,33 +8,41 @@ use tracing::Instrument as _;
 
 use super::{Allowed, Failure, Service};
 use crate::scim::{Draft, Kind, Patch, Precondition, Resource, ResourceId, redact};
+use crate::store::Requester;
 
-pub(super) async fn create(kind: Kind, service: Arc<Service>, body: Value) -> Result<Resource, Failure> {
+pub(super) async fn create(
+    kind: Kind,
+    service: Arc<Service>,
+    by: &Requester,
+    body: Value,
+) -> Result<Resource, Failure> {
     let draft = Draft::read(service.bridge.schema_of(kind), &body)?;
-    Ok(service.bridge.create(kind, draft).await?)
+    Ok(service.bridge.push(by).create(kind, draft).await?)
 }
 
 pub(super) async fn replace(
     kind: Kind,
     service: Arc<Service>,
+    by: &Requester,
     id: ResourceId,
     body: Value,
     precondition: Precondition,
 ) -> Result<Resource, Failure> {
     let draft = Draft::read(service.bridge.schema_of(kind), &body)?;
-    Ok(service.bridge.replace(kind, &id, draft, &precondition).await?)
+    Ok(service.bridge.push(by).replace(kind, &id, draft, &precondition).await?)
 }
 
 pub(super) async fn patch(
     kind: Kind,
     service: Arc<Service>,
+    by: &Requester,
     id: ResourceId,
     body: Value,
     precondition: Precondition,
 ) -> Result<Resource, Failure> {
     let patched = async {
         let patch = Patch::read(service.bridge.schema_of(kind), &body)?;
-        Ok(service.bridge.patch(kind, &id, patch, &precondition).await?)
+        Ok(service.bridge.push(by).patch(kind, &id, patch, &precondition).await?)
     };
     let patched: Result<Resource, Failure> = patched.await;
     if patched.as_ref().is_err_and(Failure::is_refusal) {
@@ -47,10 +55,11 @@ pub(super) async fn patch(
 pub(super) async fn delete(
     kind: Kind,
     service: Arc<Service>,
+    by: &Requester,
     id: ResourceId,
     precondition: Precondition,
 ) -> Result<(), Failure> {
-    Ok(service.bridge.delete(kind, &id, &precondition).await?)
+    Ok(service.bridge.push(by).delete(kind, &id, &precondition).await?)
 }
 
 /// Carries a write to its end even when the client hangs up in the middle.

@@ -25,6 +25,7 @@ pub use adopt::{Match, Scope, Sighting, Standing, Survey};
 pub use error::{Error, Verdict};
 pub use reconcile::{Outcome, Progress, Reconciliation, Report, Selection, Stage};
 pub use undo::Undoing;
+pub use write::Push;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -16,7 +16,7 @@ use crate::directory::{Action, Anchor, AttributeName, Change, Dn, Entry, Toleran
 use crate::ldap::{self, Fault};
 use crate::plan::{self, Allowance, Plan, Step, reverse};
 use crate::scim::{Kind, ResourceId};
-use crate::store::{NewRun, NotedChange, Origin, RunId};
+use crate::store::{NewRun, NotedChange, Origin, Requester, RunId};
 
 /// Up to how many values of a list the directory is asked about before they are changed, so that the reverse takes back
 /// no more than what was changed.
@@ -42,13 +42,18 @@ struct Rehearsal {
 
 impl Run {
     pub(super) fn new(origin: Origin, what: String) -> Run {
-        let new = NewRun { origin, what, started: now(), undoes: None };
+        let new = NewRun { origin, what, started: now(), undoes: None, requester: None };
         Run { new, id: OnceCell::new(), allowance: None, rehearsal: None }
     }
 
     /// A run that may change nothing but what was shown.
     pub(super) fn within(self, allowance: Allowance) -> Run {
         Run { allowance: Some(allowance), ..self }
+    }
+
+    /// A run that answers somebody's request.
+    pub(super) fn answering(self, requester: Requester) -> Run {
+        Run { new: NewRun { requester: Some(requester), ..self.new }, ..self }
     }
 
     /// A run that takes another one back.
@@ -58,7 +63,13 @@ impl Run {
 
     /// A run before an imagined directory, of which nothing is kept but what it would do.
     pub(super) fn rehearsal() -> Run {
-        let new = NewRun { origin: Origin::Reconcile, what: String::new(), started: String::new(), undoes: None };
+        let new = NewRun {
+            origin: Origin::Reconcile,
+            what: String::new(),
+            started: String::new(),
+            undoes: None,
+            requester: None,
+        };
         Run { new, id: OnceCell::new(), allowance: None, rehearsal: Some(Rehearsal::default()) }
     }
 

@@ -15,12 +15,7 @@ use crate::scim::resource::{self, text};
 use crate::scim::{
     AttributePath, Document, Draft, Kind, MemberChange, Password, Patch, Patched, Precondition, Resource, ResourceId,
 };
-use crate::store::{self, Intent, Origin, State, Wanted};
-
-/// What a write of a client is called in the record of what was done.
-fn push(verb: &str, kind: Kind, id: &ResourceId) -> Run {
-    Run::new(Origin::Push, format!("{verb} the {} {id}", kind.as_str().to_lowercase()))
-}
+use crate::store::{self, Intent, Origin, Requester, State, Wanted};
 
 /// A write of an existing resource.
 enum Edit {
@@ -28,15 +23,29 @@ enum Edit {
     Patch(Patch),
 }
 
-impl Bridge {
+/// What a client may do: the writes, each of them a run that is kept under the client's name.
+pub struct Push<'a> {
+    bridge: &'a Bridge,
+    requester: &'a Requester,
+}
+
+impl Push<'_> {
+    fn run(&self, what: String) -> Run {
+        Run::new(Origin::Push, what).answering(self.requester.clone())
+    }
+
+    fn run_on(&self, verb: &str, kind: Kind, id: &ResourceId) -> Run {
+        self.run(format!("{verb} the {} {id}", kind.as_str().to_lowercase()))
+    }
+
     /// Creates a resource, or continues a creation that no client has heard the end of.
     ///
     /// # Errors
     /// [`Error::Conflict`] when there is such a resource already.
     pub async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
         let name = text(&draft.document, kind.required()).unwrap_or_default();
-        let run = Run::new(Origin::Push, format!("create the {} {name:?}", kind.as_str().to_lowercase()));
-        self.work(&run).create(kind, draft).await
+        let run = self.run(format!("create the {} {name:?}", kind.as_str().to_lowercase()));
+        self.bridge.work(&run).create(kind, draft).await
     }
 
     /// Replaces a resource's attributes; `active` and members that the draft does not name stay.
@@ -50,8 +59,8 @@ impl Bridge {
         draft: Draft,
         precondition: &Precondition,
     ) -> Result<Resource, Error> {
-        let run = push("replace", kind, id);
-        self.work(&run).edit(kind, id, Edit::Replace(draft), precondition).await
+        let run = self.run_on("replace", kind, id);
+        self.bridge.work(&run).edit(kind, id, Edit::Replace(draft), precondition).await
     }
 
     /// Applies a PATCH.
@@ -65,8 +74,8 @@ impl Bridge {
         patch: Patch,
         precondition: &Precondition,
     ) -> Result<Resource, Error> {
-        let run = push("patch", kind, id);
-        self.work(&run).edit(kind, id, Edit::Patch(patch), precondition).await
+        let run = self.run_on("patch", kind, id);
+        self.bridge.work(&run).edit(kind, id, Edit::Patch(patch), precondition).await
     }
 
     /// Deletes a resource, its entry and its memberships.
@@ -74,8 +83,15 @@ impl Bridge {
     /// # Errors
     /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
     pub async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
-        let run = push("delete", kind, id);
-        self.work(&run).delete(kind, id, precondition).await
+        let run = self.run_on("delete", kind, id);
+        self.bridge.work(&run).delete(kind, id, precondition).await
+    }
+}
+
+impl Bridge {
+    /// Writes for somebody.
+    pub fn push<'a>(&'a self, requester: &'a Requester) -> Push<'a> {
+        Push { bridge: self, requester }
     }
 
     /// Whether anything is left to do for a resource, members included.

@@ -10,7 +10,7 @@ pub mod sqlite;
 mod token;
 
 pub use hold::{Hold, HoldMode, Lease};
-pub use run::{NewRun, NotedChange, Origin, RunId, RunRecord};
+pub use run::{NewRun, NotedChange, Origin, Requester, RunId, RunRecord};
 pub use sqlite::SqliteStore;
 pub use token::token_hash;
 

@@ -53,6 +53,17 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Whose request a run answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// The name of the token or client that it came with.
+    pub token: String,
+    /// Where it came from.
+    pub address: String,
+    /// Under which id the log speaks of it.
+    pub request: String,
+}
+
 /// A run that begins.
 #[derive(Clone, Debug)]
 pub struct NewRun {
@@ -64,6 +75,8 @@ pub struct NewRun {
     pub started: String,
     /// The run that it turns around.
     pub undoes: Option<RunId>,
+    /// Whose request it answers; `None` when it answers none.
+    pub requester: Option<Requester>,
 }
 
 /// A run, going on or past.
@@ -83,6 +96,8 @@ pub struct RunRecord {
     pub outcome: Option<String>,
     /// The run that it turns around.
     pub undoes: Option<RunId>,
+    /// Whose request it answers; `None` when it answers none.
+    pub requester: Option<Requester>,
     /// How many changes it noted and did not strike.
     pub changes: u64,
     /// How many of them were undone since.

@@ -18,8 +18,8 @@ use crate::ldap::{self, Depth, Directory, Filter};
 use crate::mapping::disable::PASSWORD_ATTRIBUTE;
 use crate::mapping::{Finding, PasswordRule};
 use crate::scim::{Draft, Kind, Patch, Precondition, ResourceId};
-use crate::settle::{Bridge, Verdict};
-use crate::store::SqliteStore;
+use crate::settle::{Bridge, Push, Verdict};
+use crate::store::{Requester, SqliteStore};
 
 /// Tries it. What was created is deleted again, whatever happens in between.
 pub(super) async fn findings(settings: &Settings, directory: &Directory) -> Vec<Finding> {
@@ -44,6 +44,7 @@ pub(super) async fn findings(settings: &Settings, directory: &Directory) -> Vec<
 
 struct Probe {
     bridge: Bridge,
+    requester: Requester,
     name: String,
     password: SecretString,
 }
@@ -68,7 +69,9 @@ impl Probe {
         rules.users.place.containers.clear();
         let bridge = Bridge::new(Arc::new(store), directory, rules, patience, CancellationToken::new());
         let password = SecretString::from(format!("Probe-{}-of-scimbridge", uuid::Uuid::new_v4()));
-        Ok(Probe { bridge, name: format!("scimbridge-probe-{}", std::process::id()), password })
+        let name = format!("scimbridge-probe-{}", std::process::id());
+        let requester = Requester { token: name.clone(), address: String::new(), request: String::new() };
+        Ok(Probe { bridge, requester, name, password })
     }
 
     async fn run(&self, settings: &Settings, directory: &Directory) -> Vec<Finding> {
@@ -208,6 +211,10 @@ impl Probe {
         None
     }
 
+    fn push(&self) -> Push<'_> {
+        self.bridge.push(&self.requester)
+    }
+
     async fn create(&self, kind: Kind, body: Json) -> Result<ResourceId, Finding> {
         let failed = |why: String| {
             Finding::error(
@@ -216,7 +223,7 @@ impl Probe {
             )
         };
         let draft = Draft::read(self.bridge.schema_of(kind), &body).map_err(|error| failed(error.detail))?;
-        let created = self.bridge.create(kind, draft).await;
+        let created = self.push().create(kind, draft).await;
         created.map(|resource| resource.id).map_err(|error| failed(said(&error)))
     }
 
@@ -233,12 +240,12 @@ impl Probe {
         };
         let body = json!({"Operations": operations});
         let patch = Patch::read(self.bridge.schema_of(kind), &body).map_err(|error| failed(error.detail))?;
-        let patched = self.bridge.patch(kind, id, patch, &Precondition::default()).await;
+        let patched = self.push().patch(kind, id, patch, &Precondition::default()).await;
         patched.map(|_| ()).map_err(|error| failed(said(&error)))
     }
 
     async fn delete(&self, kind: Kind, id: &ResourceId) -> Option<Finding> {
-        let error = self.bridge.delete(kind, id, &Precondition::default()).await.err()?;
+        let error = self.push().delete(kind, id, &Precondition::default()).await.err()?;
         Some(Finding::error(
             format!("the throwaway {kind} {} could not be deleted: {}", self.name, said(&error)),
             "delete it by hand, and give ldap.bind_dn the right to delete entries",

@@ -100,7 +100,10 @@ CREATE TABLE run (
     started  TEXT   NOT NULL,                   -- RFC 3339, UTC
     finished TEXT,                              -- NULL while it goes on, and for ever when it was cut off
     outcome  TEXT,                              -- one line for people
-    undoes   BIGINT                             -- the run that an undo turns around
+    undoes   BIGINT,                            -- the run that an undo turns around
+    token    TEXT,                              -- of whose request: the name of the token; NULL when it answers none
+    address  TEXT,                              -- where that came from
+    request  TEXT                               -- the id under which the log speaks of it
 );
 
 CREATE TABLE run_change (

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
-use super::super::{Error, NewRun, NotedChange, Origin, RunId, RunRecord};
+use super::super::{Error, NewRun, NotedChange, Origin, Requester, RunId, RunRecord};
 use super::{begin, commit, failure};
 use crate::scim::ResourceId;
 
@@ -57,16 +57,19 @@ impl Notes {
 
     pub(super) async fn begin_run(&self, run: &NewRun) -> Result<RunId, Error> {
         let insert = sqlx::query_scalar(
-            "INSERT INTO run (id, origin, what, started, undoes)
-             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4 FROM
+            "INSERT INTO run (id, origin, what, started, undoes, token, address, request)
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7 FROM
                  (SELECT MAX(id) AS id FROM run UNION ALL
-                  SELECT CAST(value AS BIGINT) AS id FROM setting WHERE name = $5) AS given
+                  SELECT CAST(value AS BIGINT) AS id FROM setting WHERE name = $8) AS given
              RETURNING id",
         )
         .bind(run.origin.as_str())
         .bind(&run.what)
         .bind(&run.started)
         .bind(run.undoes.map(|RunId(undone)| undone))
+        .bind(run.requester.as_ref().map(|requester| &requester.token))
+        .bind(run.requester.as_ref().map(|requester| &requester.address))
+        .bind(run.requester.as_ref().map(|requester| &requester.request))
         .bind(LAST_FORGOTTEN);
         self.number("begin a run", insert).await.map(RunId)
     }
@@ -112,6 +115,9 @@ struct RunRow {
     finished: Option<String>,
     outcome: Option<String>,
     undoes: Option<i64>,
+    token: Option<String>,
+    address: Option<String>,
+    request: Option<String>,
     changes: i64,
     undone: i64,
 }
@@ -127,6 +133,11 @@ impl RunRow {
             finished: self.finished,
             outcome: self.outcome,
             undoes: self.undoes.map(RunId),
+            requester: self.token.map(|token| Requester {
+                token,
+                address: self.address.unwrap_or_default(),
+                request: self.request.unwrap_or_default(),
+            }),
             changes: self.changes.unsigned_abs(),
             undone: self.undone.unsigned_abs(),
         })
@@ -137,7 +148,7 @@ impl RunRow {
 pub(super) async fn latest(reader: &SqlitePool, only: Option<RunId>, limit: u32) -> Result<Vec<RunRecord>, Error> {
     let (from, to) = only.map_or((i64::MIN, i64::MAX), |RunId(id)| (id, id));
     let rows: Vec<RunRow> = sqlx::query_as(
-        "SELECT id, origin, what, started, finished, outcome, undoes,
+        "SELECT id, origin, what, started, finished, outcome, undoes, token, address, request,
                 (SELECT COUNT(*) FROM run_change WHERE run_id = run.id) AS changes,
                 (SELECT COUNT(*) FROM run_change WHERE run_id = run.id AND undone = 1) AS undone
          FROM run WHERE id BETWEEN $1 AND $2 ORDER BY id DESC LIMIT $3",

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use scimbridge::directory::{Action, AttributeName, Change, Modification, Tolerance, Value};
-use scimbridge::store::{NewRun, NotedChange, Origin, RunId, RunRecord, Store};
+use scimbridge::store::{NewRun, NotedChange, Origin, Requester, RunId, RunRecord, Store};
 
 use super::{NOW, id};
 
 const LATER: &str = "2026-01-02T00:00:00.000Z";
 
 pub fn new_run(what: &str) -> NewRun {
-    NewRun { origin: Origin::Push, what: what.to_owned(), started: NOW.to_owned(), undoes: None }
+    NewRun { origin: Origin::Push, what: what.to_owned(), started: NOW.to_owned(), undoes: None, requester: None }
 }
 
 /// A change with a value that is no text, so that it is shown that nothing is lost on the way.
@@ -37,7 +37,9 @@ pub fn noted(number: u8) -> NotedChange {
 pub async fn a_run_tells_what_it_was(store: &dyn Store) {
     assert_eq!(store.runs(9).await.unwrap(), []);
     assert_eq!(store.run(RunId(1)).await.unwrap(), None);
-    let push = store.begin_run(&new_run("PATCH User ada")).await.unwrap();
+    let requester = Requester { token: "entra".to_owned(), address: "192.0.2.7".to_owned(), request: "r-1".to_owned() };
+    let push = NewRun { requester: Some(requester.clone()), ..new_run("PATCH User ada") };
+    let push = store.begin_run(&push).await.unwrap();
     let undo = NewRun { origin: Origin::Undo, undoes: Some(push), ..new_run("undo") };
     let undo = store.begin_run(&undo).await.unwrap();
     assert!(undo > push);
@@ -53,6 +55,7 @@ pub async fn a_run_tells_what_it_was(store: &dyn Store) {
         finished: Some(LATER.to_owned()),
         outcome: Some("2 changes".to_owned()),
         undoes: None,
+        requester: Some(requester.clone()),
         changes: 2,
         undone: 1,
     };
@@ -63,6 +66,7 @@ pub async fn a_run_tells_what_it_was(store: &dyn Store) {
         finished: None,
         outcome: None,
         undoes: Some(push),
+        requester: None,
         changes: 0,
         undone: 0,
         ..begun.clone()
