@@ -6,7 +6,7 @@ use super::marks::{Marks, Validity};
 use super::right::version_of;
 use super::scan::{Scan, everything, missing_base};
 use super::users::has_class_of;
-use super::{Progress, RosterDrift};
+use super::{Progress, RosterDrift, Stray};
 use crate::directory::{AttributeName, Dn, Entry, Link, Matching, Naming, Value};
 use crate::ldap::{Filter, Profile};
 use crate::mapping::group::{map_group, observed_attributes};
@@ -41,8 +41,8 @@ enum Verdict {
 enum Standing {
     /// Somebody who is wanted there, under another name.
     Wanted,
-    /// A user or group of ours who is not.
-    Unwanted,
+    /// Users or groups of ours who are not.
+    Unwanted(BTreeSet<ResourceId>),
     /// Nobody here.
     Stranger,
 }
@@ -183,7 +183,7 @@ impl Bridge {
             }
             let (strays, strangers) = self.judge_surplus(rules, rule, groups, drift.surplus).await?;
             let drift = found.entry(first.id.clone()).or_default();
-            drift.strays.extend(strays.into_iter().map(|value| (rule.attribute.clone(), value)));
+            drift.strays.extend(strays);
             drift.strangers.extend(strangers);
         }
         Ok(found)
@@ -196,17 +196,20 @@ impl Bridge {
         rule: &MemberRule,
         groups: &[&State],
         surplus: Vec<Value>,
-    ) -> Result<(Vec<Value>, Vec<Value>), Error> {
+    ) -> Result<(Vec<Stray>, Vec<Value>), Error> {
         let (mut strays, mut strangers) = (Vec::new(), Vec::new());
         for chunk in surplus.chunks(AT_ONCE) {
             let looks = chunk.iter().map(|value| self.standing(rule, groups, value));
             let standings = futures_util::future::try_join_all(looks).await?;
             for (value, standing) in chunk.iter().zip(standings) {
+                let stray = |owners| Stray { attribute: rule.attribute.clone(), value: value.clone(), owners };
                 match (standing, rules.member_ownership) {
                     (Standing::Wanted, _) => {}
-                    (Standing::Unwanted, MemberOwnership::Owned | MemberOwnership::Exclusive)
-                    | (Standing::Stranger, MemberOwnership::Exclusive) => strays.push(value.clone()),
-                    (Standing::Unwanted | Standing::Stranger, _) => strangers.push(value.clone()),
+                    (Standing::Unwanted(owners), MemberOwnership::Owned | MemberOwnership::Exclusive) => {
+                        strays.push(stray(owners));
+                    }
+                    (Standing::Stranger, MemberOwnership::Exclusive) => strays.push(stray(BTreeSet::new())),
+                    (Standing::Unwanted(_) | Standing::Stranger, _) => strangers.push(value.clone()),
                 }
             }
         }
@@ -237,7 +240,7 @@ impl Bridge {
         }
         // A list by another attribute may name somebody whom it would not be the value of.
         let is_ours = |entry: &Entry| rule.by == MemberValue::Dn || self.names_of(entry).key.as_ref() == Some(value);
-        Ok(if entries.iter().any(is_ours) { Standing::Unwanted } else { Standing::Stranger })
+        Ok(if entries.iter().any(is_ours) { Standing::Unwanted(owners) } else { Standing::Stranger })
     }
 
     /// The entries of users that have a key.

@@ -92,13 +92,22 @@ impl Suspect {
     }
 }
 
+/// A value that is not to stay in a list.
+#[derive(Clone, Debug)]
+struct Stray {
+    attribute: AttributeName,
+    value: Value,
+    /// For whom it stands: they may be listed under another name once they are as wanted. Empty for a stranger.
+    owners: BTreeSet<ResourceId>,
+}
+
 /// How the lists of a group's entry differ from who is wanted.
 #[derive(Clone, Debug, Default)]
 struct RosterDrift {
     /// Who is wanted and not listed.
     missing: BTreeSet<ResourceId>,
     /// What is listed and stands for nobody who is wanted, and is not to stay.
-    strays: Vec<(AttributeName, Value)>,
+    strays: Vec<Stray>,
     /// Members that nobody here knows, and that stay.
     strangers: Vec<Value>,
     /// Whether the value that stands in for nobody stands beside somebody.

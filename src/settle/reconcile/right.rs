@@ -1,12 +1,12 @@
 //! Putting one resource right: the same before an imagined directory and before the real one.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
 use super::{RosterDrift, Suspect};
-use crate::directory::{AttributeName, Value};
-use crate::mapping::GroupRules;
+use crate::directory::{Matching, Value};
+use crate::mapping::{GroupRules, MemberValue};
 use crate::plan::MemberDelta;
 use crate::scim::{Kind, ResourceId};
 use crate::settle::work::Work;
@@ -84,14 +84,25 @@ impl Work<'_> {
             sharing.extend(self.store.state(&sibling).await?);
         }
         let groups: Vec<&State> = std::iter::once(&state).chain(&sharing).collect();
-        let mut by_list: BTreeMap<&AttributeName, Vec<Value>> = BTreeMap::new();
-        for (attribute, value) in &drift.strays {
-            by_list.entry(attribute).or_default().push(value.clone());
-        }
+        let owners: BTreeSet<ResourceId> = drift.strays.iter().flat_map(|stray| stray.owners.clone()).collect();
+        let owners = self.store.known(&owners).await?;
+        let profile = self.directory.profile().await?;
         let mut deltas = Vec::new();
         for rule in &rules.members {
-            let values = by_list.remove(&rule.attribute).unwrap_or_default();
+            let matching = profile.schema.matching(&rule.attribute).unwrap_or(Matching::Octets);
+            let mut values = Vec::new();
+            for stray in drift.strays.iter().filter(|stray| stray.attribute == rule.attribute) {
+                values.push(stray.value.clone());
+                // Whoever was renamed by hand may have the old name again, and the list with them.
+                let links = stray.owners.iter().filter_map(|owner| owners.get(owner)).map(|known| &known.link);
+                let names = links.filter_map(|link| match &rule.by {
+                    MemberValue::Dn => Some(Value::from(&link.dn)),
+                    MemberValue::Attribute(_) => link.key.clone(),
+                });
+                values.extend(names.filter(|name| !matching.equal(name, &stray.value)));
+            }
             let (leaving, _) = self.judge_surplus(rules, rule, &groups, values).await?;
+            let leaving = leaving.into_iter().map(|stray| stray.value).collect();
             deltas.push(MemberDelta { attribute: rule.attribute.clone(), joining: Vec::new(), leaving });
         }
         self.for_resource(id).take_out(rules, &link.dn, &deltas).await

@@ -245,3 +245,14 @@ fn somebody_whose_list_has_another_key_is_listed_by_it() {
     story.push_str(&told(&app, &is_in_sync(&app).stdout));
     insta::assert_snapshot!("two_lists", story);
 }
+
+#[test]
+fn who_was_renamed_by_hand_and_put_in_under_that_name_is_taken_out() {
+    let app = TestApp::start_with(Flavor::AsShipped, roomy());
+    staff(&app);
+    let before = app.directory();
+    rename_by_hand(&app, &dn("cyd"), "uid=stray");
+    modify_by_hand(&app, &group_dn("Staff"), &add(&format!("uid=stray,ou=people,{SUFFIX}")));
+    insta::assert_snapshot!("stray", mend(&app, "a member under a name by hand"));
+    assert_eq!(app.directory(), before);
+}
