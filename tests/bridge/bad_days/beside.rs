@@ -272,7 +272,7 @@ fn beside_pushes(flavor: Flavor, seed: u64) {
     let groups: Vec<String> = GROUPS.iter().map(|name| app.create_group(name)).collect();
     let pushed = AtomicBool::new(false);
     let no_limits = ["--max-missing", "100%", "--max-deletes", "100%", "--max-disables", "100%"];
-    let no_limits = [&no_limits[..], &["--max-member-removals", "100%"]].concat();
+    let no_limits = [&no_limits[..], &["--max-changes", "100%", "--max-member-removals", "100%"]].concat();
     let said: Vec<Said> = thread::scope(|scope| {
         let (app, groups, pushed) = (&app, &groups, &pushed);
         let pushers: Vec<_> = (0..PUSHERS)
