@@ -4,7 +4,11 @@
 //! and `undo` have 2 and 3 of their own.
 
 mod adopt;
+mod auth;
 mod check;
+mod client;
+mod credential;
+mod expiry;
 mod groups;
 mod progress;
 mod reconcile;
@@ -64,9 +68,12 @@ enum Command {
     Reconcile(reconcile::Arguments),
     /// Take back what a reconciliation or a write of Entra has changed in the directory
     Undo(undo::Arguments),
-    /// Make, list and revoke the tokens that clients authenticate with
+    /// Make, list, rotate and revoke the tokens that clients authenticate with
     #[command(subcommand)]
     Token(token::Command),
+    /// The same for clients that ask for access tokens with an id and a secret (OAuth2 client credentials)
+    #[command(subcommand)]
+    Client(client::Command),
     /// Look at the groups of the directory and of scimbridge
     #[command(subcommand)]
     Groups(groups::Command),
@@ -112,6 +119,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Adopt(arguments) => in_runtime(adopt::run(arguments, settings)),
         Command::Groups(command) => in_runtime(groups::run(command, settings)),
         Command::Token(command) => in_runtime(token::run(command, settings)),
+        Command::Client(command) => in_runtime(client::run(command, settings)),
     }
     .map(|()| ExitCode::SUCCESS)
 }

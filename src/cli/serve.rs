@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -17,7 +16,7 @@ use crate::http::{self, Allowed, Service};
 use crate::ldap;
 use crate::scim::Kind;
 use crate::settle::Bridge;
-use crate::store::{self, Store as _, token_hash};
+use crate::store::{self, Store as _};
 use crate::telemetry;
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -50,7 +49,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         store: store.clone(),
         base_url: settings.server.base_url.clone(),
         base_path: settings.server.base_path.clone(),
-        extra_token_hash: settings.extra_token.as_ref().map(|token| token_hash(token.expose_secret())),
+        auth: super::auth::auth(&settings)?,
         users: allowed(settings.user_actions),
         groups: settings.groups.as_ref().map(|_| allowed(settings.group_actions)),
         writes: TaskTracker::new(),
@@ -67,6 +66,10 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         let (service, stopping) = (service.clone(), stopping.clone());
         tokio::spawn(async move { service.bridge.keep_settling(stopping).await })
     };
+    let warning = {
+        let (store, stopping) = (store.clone(), stopping.clone());
+        tokio::spawn(async move { super::auth::keep_warning(&store, &stopping).await })
+    };
     let base_path = settings.server.base_path.clone();
     let scheduled = {
         let (service, store, stopping) = (service.clone(), store.clone(), stopping.clone());
@@ -78,6 +81,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     http::serve(listener, service.clone()).await.context("the listener failed")?;
     background.await.context("the background task failed")?;
     scheduled.await.context("the scheduled task failed")?;
+    warning.await.context("the task that warns of expiry failed")?;
     service.bridge.close().await;
     // Whoever copies the file of a service that has stopped has all of it.
     store.gather().await?;

@@ -1,25 +1,27 @@
 //! `scimbridge token`: the tokens that clients authenticate with.
 
-use std::time::SystemTime;
-
-use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Subcommand;
 
+use super::credential::{self, List, Rotation, Whom};
+use super::expiry::Expiry;
 use super::{open_store, print};
 use crate::config::Settings;
-use crate::store::{self, Store as _, TokenRecord, token_hash};
+use crate::store::CredentialKind::Token;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make a token and print it, alone on stdout; it is shown this once and kept as a hash
     Create {
-        /// What to call it, such as entra-2026
-        name: String,
+        #[command(flatten)]
+        whom: Whom,
+        /// When it ends: a length such as 90d, a date such as 2027-01-01, or never
+        #[arg(long, value_name = "WHEN", default_value = "1y")]
+        expires: Expiry,
     },
-    /// List the tokens by name, with the time each was made
-    List,
+    /// List the tokens: what each may do, when it ends, when and from where it was last used
+    List(List),
+    /// Make another token under the same name and print it, alone on stdout; the one before is good for a while yet
+    Rotate(Rotation),
     /// Revoke a token; it is refused from the next request on
     Revoke {
         /// What it is called
@@ -30,40 +32,15 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     let store = open_store(&settings).await?;
     match command {
-        Command::Create { name } => {
-            if name.trim().is_empty() || name.chars().any(char::is_control) {
-                bail!("a token needs a name that can be read, such as entra-2026");
-            }
-            let token = new_token()?;
-            #[expect(clippy::disallowed_methods, reason = "a command is run at a time")]
-            let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-            let record = TokenRecord { name: name.clone(), created };
-            match store.add_token(&record, &token_hash(&token)).await {
-                Err(store::Error::Taken { .. }) => {
-                    bail!("there is a token named {name} already; choose another name, or revoke it first")
-                }
-                other => other?,
-            }
-            print(&token)
+        Command::Create { whom, expires } => {
+            let made = credential::create(&store, Token, whom, expires).await?;
+            print(&made.secret)
         }
-        Command::List => {
-            for token in store.tokens().await? {
-                print(&format!("{}\t{}", token.name, token.created))?;
-            }
-            Ok(())
+        Command::List(list) => credential::list(&store, Token, &list).await,
+        Command::Rotate(rotation) => {
+            let made = credential::rotate(&store, Token, &rotation).await?;
+            print(&made.secret)
         }
-        Command::Revoke { name } => {
-            if !store.remove_token(&name).await? {
-                bail!("there is no token named {name}; `scimbridge token list` shows those there are");
-            }
-            Ok(())
-        }
+        Command::Revoke { name } => credential::revoke(&store, Token, &name).await,
     }
-}
-
-/// 256 random bits as 43 characters: Entra keeps tokens in little space.
-fn new_token() -> anyhow::Result<String> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).context("the system has no randomness to give")?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

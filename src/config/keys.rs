@@ -12,6 +12,19 @@ pub(super) const KEYS: &[&str] = &[
     "server.tls_key_file",
     "auth.token",
     "auth.token_file",
+    "auth.access_token_lifetime",
+    "auth.clock_skew",
+    "auth.ca_file",
+    "auth.entra.tenant",
+    "auth.entra.audience",
+    "auth.entra.application",
+    "auth.entra.issuer",
+    "auth.entra.keys_url",
+    "auth.issuer[].issuer",
+    "auth.issuer[].audience",
+    "auth.issuer[].keys_url",
+    "auth.issuer[].claims",
+    "auth.issuer[].scopes",
     "store.url",
     "ldap.urls",
     "ldap.start_tls",
@@ -86,6 +99,9 @@ pub(super) const KEYS: &[&str] = &[
     "log.level",
 ];
 
+/// Below this the keys are names of claims, which the issuer chooses.
+const CLAIMS: &str = "auth.issuer[].claims.";
+
 /// The keys that were written and that there are not.
 pub(super) fn unknown(tree: &Value) -> Vec<Problem> {
     let mut written = Vec::new();
@@ -93,7 +109,7 @@ pub(super) fn unknown(tree: &Value) -> Vec<Problem> {
     let unknown = written.into_iter().filter(|(generic, _)| {
         let within =
             |known: &&str| known.strip_prefix(generic.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
-        !KEYS.contains(&generic.as_str()) && !KEYS.iter().any(within)
+        !KEYS.contains(&generic.as_str()) && !KEYS.iter().any(within) && !generic.starts_with(CLAIMS)
     });
     unknown
         .map(|(generic, shown)| {

@@ -3,6 +3,7 @@
 //! Precedence: defaults, then the file, then `SCIMBRIDGE__SECTION__KEY` variables. Invariant: once the file can
 //! be read and its values have the right types, every problem is reported at once, with its key.
 
+mod auth;
 mod keys;
 mod map;
 mod password;
@@ -11,6 +12,7 @@ mod reconcile;
 mod schedule;
 mod settings;
 
+pub use auth::{Auth, Issuer, KeySource, NamedBy};
 pub use reconcile::Reconcile;
 pub use schedule::Schedule;
 pub use settings::{Actions, Ldap, Log, LogFormat, Server, Settings};

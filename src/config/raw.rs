@@ -1,5 +1,7 @@
 //! The settings as written. Nothing here is checked. Not `Debug`: secrets are among them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 
 #[derive(Default, Deserialize)]
@@ -35,11 +37,63 @@ impl Default for Server {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Auth {
     pub(super) token: Option<String>,
     pub(super) token_file: Option<String>,
+    pub(super) access_token_lifetime: String,
+    pub(super) clock_skew: String,
+    pub(super) ca_file: Option<String>,
+    pub(super) entra: Option<Entra>,
+    pub(super) issuer: Vec<Issuer>,
+}
+
+impl Default for Auth {
+    fn default() -> Auth {
+        Auth {
+            token: None,
+            token_file: None,
+            access_token_lifetime: "1h".to_owned(),
+            clock_skew: "2m".to_owned(),
+            ca_file: None,
+            entra: None,
+            issuer: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+pub(super) struct Entra {
+    pub(super) tenant: String,
+    pub(super) audience: String,
+    pub(super) application: String,
+    pub(super) issuer: Option<String>,
+    pub(super) keys_url: Option<String>,
+}
+
+impl Default for Entra {
+    fn default() -> Entra {
+        Entra {
+            tenant: String::new(),
+            audience: "8adf8e6e-67b2-4cf2-a259-e3dc5476c621".to_owned(),
+            application: "00000014-0000-0000-c000-000000000000".to_owned(),
+            issuer: None,
+            keys_url: None,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Issuer {
+    pub(super) issuer: String,
+    pub(super) audience: String,
+    pub(super) keys_url: Option<String>,
+    pub(super) claims: BTreeMap<String, String>,
+    #[serde(deserialize_with = "optional_list")]
+    pub(super) scopes: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Problem, Reconcile, map, raw, reconcile};
+use super::{Auth, Problem, Reconcile, auth, map, raw, reconcile};
 use crate::directory::{AttributeName, Dn};
 use crate::mapping::password::Storage;
 use crate::mapping::{GroupRules, UserRules};
@@ -18,6 +18,8 @@ pub struct Settings {
     pub server: Server,
     /// One more token from outside.
     pub extra_token: Option<SecretString>,
+    /// By what else clients are let in.
+    pub auth: Auth,
     /// Where the store is.
     pub store_url: String,
     /// How the directory is reached.
@@ -182,12 +184,13 @@ impl Checker {
 impl Settings {
     pub(super) fn check(raw: raw::Raw) -> Result<Settings, Vec<Problem>> {
         let mut checker = Checker { problems: Vec::new() };
-        let raw::Raw { server, auth, store, ldap, users, groups, reconcile: runs, log } = raw;
+        let raw::Raw { server, mut auth, store, ldap, users, groups, reconcile: runs, log } = raw;
         let user_actions = Actions { create: users.create, update: users.update, delete: users.delete };
         let group_actions = Actions { create: groups.create, update: groups.update, delete: groups.delete };
         let settings = Settings {
             server: check_server(&mut checker, server),
-            extra_token: checker.secret("auth.token", auth.token, auth.token_file),
+            extra_token: checker.secret("auth.token", auth.token.take(), auth.token_file.take()),
+            auth: auth::check(&mut checker, auth),
             store_url: check_store(&mut checker, store),
             ldap: check_ldap(&mut checker, ldap),
             users: map::users(&mut checker, users),
@@ -240,7 +243,7 @@ fn is_in_clear(url: &str) -> bool {
     url.starts_with("ldap://") && !is_loopback(url)
 }
 
-fn is_loopback(url: &str) -> bool {
+pub(super) fn is_loopback(url: &str) -> bool {
     let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     host == "localhost" || host.starts_with("127.") || host == "[::1]"
 }

@@ -6,12 +6,13 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use serde_json::Value;
 
+use super::auth::Grant;
 use super::caller::requester;
 use super::error::Scim;
 use super::write::{self, Action, permit, to_its_end};
 use super::{Failure, Service, request};
 use crate::scim::bulk::{Bulk, MAX_OPERATIONS, Outcome, Progress, Step, Task};
-use crate::scim::{Kind, Precondition, Resource, Versions};
+use crate::scim::{Access, Kind, Precondition, Resource, Versions};
 use crate::store::Requester;
 
 /// Carries the operations out, one after another.
@@ -19,24 +20,24 @@ pub(super) async fn bulk(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<impl IntoResponse + use<>, Failure> {
-    let by = requester(request.extensions())?;
+    let (by, grant) = (requester(request.extensions())?, Grant::of(request.extensions())?);
     let bulk = Bulk::read(&request::json(request.into_body()).await?)?;
     if bulk.len() > MAX_OPERATIONS {
         return Err(Failure::TooManyOperations(bulk.len()));
     }
     let working = service.clone();
-    let answer = to_its_end(&service, async move { Ok(carry_out(working, &by, bulk).await) }).await?;
+    let answer = to_its_end(&service, async move { Ok(carry_out(working, &by, &grant, bulk).await) }).await?;
     Ok(Scim(answer))
 }
 
-async fn carry_out(service: Arc<Service>, by: &Requester, bulk: Bulk) -> Value {
+async fn carry_out(service: Arc<Service>, by: &Requester, grant: &Grant, bulk: Bulk) -> Value {
     let mut progress = Progress::new(bulk);
     let mut outage = None;
     while let Some(Step { position, task }) = progress.next_step() {
         let outcome = match &outage {
             // Waiting for the directory a thousand times would help nobody.
             Some(outcome) => Outcome::clone(outcome),
-            None => match carry_out_one(&service, by, task).await {
+            None => match carry_out_one(&service, by, grant, task).await {
                 Ok(outcome) => outcome,
                 Err(failure) => {
                     let outcome = failure.outcome();
@@ -52,7 +53,8 @@ async fn carry_out(service: Arc<Service>, by: &Requester, bulk: Bulk) -> Value {
     progress.response(&service.base_url)
 }
 
-async fn carry_out_one(service: &Arc<Service>, by: &Requester, task: Task) -> Result<Outcome, Failure> {
+async fn carry_out_one(service: &Arc<Service>, by: &Requester, grant: &Grant, task: Task) -> Result<Outcome, Failure> {
+    grant.require(task.target().0, Access::Write)?;
     let done = |status: u16, resource: Resource| Outcome::Done {
         status,
         kind: resource.kind,

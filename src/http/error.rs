@@ -7,16 +7,19 @@
 //! | the directory's: away, busy, slow | 503 with `Retry-After` |
 //! | the operator's, or ours | 500 |
 //!
-//! Never 401 or 403 for a user or a group: Entra would put the whole job into quarantine for one entry. The one 403
-//! answers a filter on a discovery endpoint, which RFC 7644 §4 demands and Entra never sends.
+//! Never 401 or 403 for a user or a group: Entra would put the whole job into quarantine for one entry. 403 answers a
+//! token that does not allow what was asked, where quarantine is right, for every other request of the job would be
+//! refused too until the operator gives it another; and a filter on a discovery endpoint, which RFC 7644 §4 demands and
+//! Entra never sends.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
+use super::auth::Refusal;
 use crate::scim::bulk::{MAX_OPERATIONS, MAX_PAYLOAD, Outcome};
-use crate::scim::{self, Kind, ResourceId, ScimType, error};
+use crate::scim::{self, Kind, ResourceId, ScimType, Scope, error};
 use crate::settle::{self, Verdict};
 use crate::store;
 
@@ -28,8 +31,17 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("10");
 /// A request that is not answered as asked.
 #[derive(Debug)]
 pub enum Failure {
-    /// No token, or one that is not known.
-    Unauthorized,
+    /// No token, or one that is not good.
+    Unauthorized(Refusal),
+    /// The token does not allow that.
+    Forbidden {
+        /// What the operator calls it.
+        name: String,
+        /// What would be needed.
+        needed: Scope,
+    },
+    /// Whether a token is good cannot be said: the keys of its issuer cannot be had.
+    IssuerAway(String),
     /// There is nothing at that path.
     NoSuchPath(String),
     /// There is no such resource.
@@ -113,6 +125,9 @@ impl Failure {
             match self {
                 Failure::Write(error) => log(answer.status, error),
                 Failure::Read(error) => log(answer.status, error),
+                Failure::IssuerAway(cause) => {
+                    tracing::warn!(status = answer.status.as_u16(), cause, "request put off");
+                }
                 Failure::Internal(cause) => {
                     tracing::error!(status = answer.status.as_u16(), cause, "request failed");
                 }
@@ -157,12 +172,17 @@ impl Failure {
             header: Some((RETRY_AFTER, RETRY_SECONDS)),
         };
         match self {
-            Failure::Unauthorized => Answer {
-                status: StatusCode::UNAUTHORIZED,
+            Failure::Unauthorized(refusal) => unauthorized(refusal),
+            Failure::Forbidden { name, needed } => Answer {
+                status: StatusCode::FORBIDDEN,
                 scim_type: None,
-                detail: "a valid bearer token is needed; `scimbridge token create` makes one".to_owned(),
-                header: Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"scimbridge\""))),
+                detail: format!(
+                    "{name} does not have the scope {needed}; `scimbridge token create --scope {needed}` makes a \
+                     token that has"
+                ),
+                header: challenge(&format!(", error=\"insufficient_scope\", scope=\"{needed}\"")),
             },
+            Failure::IssuerAway(_) => later("the keys of the token's issuer cannot be fetched".to_owned()),
             Failure::NoSuchPath(path) => plain(StatusCode::NOT_FOUND, format!("there is nothing at {path}")),
             Failure::NoSuchResource(kind, id) => plain(StatusCode::NOT_FOUND, format!("{kind} {id} not found")),
             Failure::WrongMethod(method) => {
@@ -200,6 +220,33 @@ impl Failure {
             },
         }
     }
+}
+
+fn unauthorized(refusal: &Refusal) -> Answer {
+    let description = match refusal {
+        Refusal::Missing | Refusal::Unknown => None,
+        Refusal::Expired(Some(expires)) => Some(format!("the token has expired, on {expires}")),
+        Refusal::Expired(None) => Some("the token has expired".to_owned()),
+        Refusal::NotYetValid => Some("the token is not valid yet: compare the clocks".to_owned()),
+    };
+    let parameters = match (refusal, &description) {
+        // RFC 6750 §3.1: who shows nothing hears nothing of errors.
+        (Refusal::Missing, _) => String::new(),
+        (_, None) => ", error=\"invalid_token\"".to_owned(),
+        (_, Some(description)) => format!(", error=\"invalid_token\", error_description=\"{description}\""),
+    };
+    let unknown = || "a valid bearer token is needed; `scimbridge token create` makes one".to_owned();
+    Answer {
+        status: StatusCode::UNAUTHORIZED,
+        scim_type: None,
+        detail: description.unwrap_or_else(unknown),
+        header: challenge(&parameters),
+    }
+}
+
+fn challenge(parameters: &str) -> Option<(HeaderName, HeaderValue)> {
+    let value = HeaderValue::from_str(&format!("Bearer realm=\"scimbridge\"{parameters}"));
+    value.ok().map(|value| (WWW_AUTHENTICATE, value))
 }
 
 fn refusal(scim_type: ScimType, detail: String) -> Answer {

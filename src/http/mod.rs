@@ -2,7 +2,7 @@
 //!
 //! A handler parses, calls the bridge or reads the store, and answers; it never builds a change of the
 //! directory. Invariant: every answer of a handler is SCIM's, errors included, and no handler runs before the
-//! token was looked at.
+//! token was looked at; but for [`oauth`], which gives out tokens.
 
 mod auth;
 mod bulk;
@@ -10,12 +10,15 @@ mod caller;
 mod discovery;
 mod error;
 mod list;
+mod oauth;
 mod request;
 mod request_line;
 mod resource;
 mod write;
 
+pub use auth::{Auth, AuthSettings, FetchError, IssuerSettings, KeySource, NamedBy, Refusal};
 pub use error::Failure;
+pub use oauth::PATH as TOKEN_ENDPOINT;
 
 use std::io;
 use std::sync::Arc;
@@ -58,8 +61,8 @@ pub struct Service {
     pub base_url: String,
     /// Its path, without a slash at the end.
     pub base_path: String,
-    /// The hash of a token from outside the store.
-    pub extra_token_hash: Option<String>,
+    /// By what clients are let in.
+    pub auth: Auth,
     /// What may be done with users.
     pub users: Allowed,
     /// What may be done with groups; `None` when they are not offered.
@@ -126,7 +129,8 @@ fn router(service: Arc<Service>) -> Router {
     } else {
         Router::new().nest(&service.base_path, scim)
     };
-    base.fallback(no_such_path)
+    base.route(oauth::PATH, post(oauth::token))
+        .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(service.clone(), refuse_when_stopping))
         .layer(middleware::from_fn_with_state(service.clone(), auth::require_token))

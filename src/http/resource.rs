@@ -6,10 +6,12 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use serde_json::Value;
 
+use super::auth::{self, Grant};
 use super::caller::{By, requester};
 use super::error::Scim;
 use super::request::{self, Query, Segment};
@@ -40,6 +42,7 @@ pub(super) fn routes(kind: Kind) -> Router<Arc<Service>> {
         .route(&format!("/{endpoint}/.search"), searched)
         .route(&format!("/{endpoint}"), collection)
         .route(&format!("/{endpoint}/{{id}}"), single)
+        .route_layer(from_fn(move |request: Request, next: Next| auth::require_scope(kind, request, next)))
 }
 
 async fn create(kind: Kind, service: Arc<Service>, request: Request) -> Result<Response, Failure> {
@@ -135,13 +138,19 @@ async fn search_by_post(kinds: Vec<Kind>, service: Arc<Service>, request: Reques
     list::list_of(&service, &kinds, &query).await.map(Scim)
 }
 
-/// `GET` and `POST /.search` of the base: users first, then groups (RFC 7644 §3.4.2.1).
-pub(super) async fn search_everything(service: Shared, uri: Uri) -> Result<Scim, Failure> {
-    list::list_of(&service, &service.kinds(), &Query::read(&uri)?).await.map(Scim)
+/// `GET` and `POST /.search` of the base: users first, then groups (RFC 7644 §3.4.2.1); of them what the token allows
+/// to be read.
+pub(super) async fn search_everything(service: Shared, grant: Grant, uri: Uri) -> Result<Scim, Failure> {
+    let kinds = grant.readable(service.kinds())?;
+    list::list_of(&service, &kinds, &Query::read(&uri)?).await.map(Scim)
 }
 
 /// The same with the query in a body.
-pub(super) async fn search_everything_by_post(service: Shared, request: Request) -> Result<Scim, Failure> {
-    let kinds = service.kinds();
+pub(super) async fn search_everything_by_post(
+    service: Shared,
+    grant: Grant,
+    request: Request,
+) -> Result<Scim, Failure> {
+    let kinds = grant.readable(service.kinds())?;
     search_by_post(kinds, service.0, request).await
 }

@@ -169,7 +169,7 @@ impl Operation {
 
 impl Task {
     /// The resource that is to be changed, and its kind.
-    fn target(&self) -> (Kind, Option<&ResourceId>) {
+    pub fn target(&self) -> (Kind, Option<&ResourceId>) {
         match self {
             Task::Create(kind, _) => (*kind, None),
             Task::Replace(kind, id, ..) | Task::Patch(kind, id, ..) | Task::Delete(kind, id, _) => (*kind, Some(id)),

@@ -19,6 +19,7 @@ pub mod quirks;
 pub mod redact;
 pub mod resource;
 pub mod schema;
+pub mod scope;
 pub mod sort;
 pub mod version;
 
@@ -32,5 +33,6 @@ pub use path::{AttributePath, Path};
 pub use projection::Projection;
 pub use resource::{Document, Draft, Kind, Member, Resource, ResourceId, Surroundings};
 pub use schema::Schema;
+pub use scope::{Access, NoScope, Scope, Scopes};
 pub use sort::Sort;
 pub use version::{Precondition, Versions};

@@ -12,7 +12,9 @@ mod token;
 pub use hold::{Hold, HoldMode, Lease};
 pub use run::{NewRun, NotedChange, Origin, Requester, RunId, RunRecord};
 pub use sqlite::SqliteStore;
-pub use token::token_hash;
+pub use token::{
+    Credential, CredentialKind, NewAccessToken, NewCredential, NewSecret, Presented, Secret, new_token, token_hash,
+};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,6 +61,14 @@ pub enum Error {
         what: &'static str,
         /// Of which run.
         run: RunId,
+    },
+    /// What is kept of who may ask is what no version of this program wrote.
+    #[error("the stored {what} of the token or client {name} cannot be read")]
+    DamagedCredential {
+        /// Which part.
+        what: &'static str,
+        /// Of whom.
+        name: String,
     },
     /// Somebody else has the lease.
     #[error("{what} is going on already: {holder}")]
@@ -229,15 +239,6 @@ pub struct Checked {
     pub kind: Kind,
     /// What it was like when it was last found to be as wanted; `None` when that was not since anything has changed.
     pub mark: Option<Mark>,
-}
-
-/// A bearer token, without the token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenRecord {
-    /// What the operator called it.
-    pub name: String,
-    /// When it was made, RFC 3339.
-    pub created: String,
 }
 
 /// A page of resources and how many there are in all.
@@ -502,18 +503,38 @@ pub trait Store: Send + Sync {
     /// [`Error::Access`] when there is no room for it, among others.
     async fn copy(&self) -> Result<Arc<dyn Store>, Error>;
 
-    /// Keeps a token's hash.
+    /// Keeps who may ask, with what they are let in with.
     ///
     /// # Errors
-    /// [`Error::Taken`] when there is a token of that name.
-    async fn add_token(&self, token: &TokenRecord, hash: &str) -> Result<(), Error>;
+    /// [`Error::Taken`] when there is one of that kind and name.
+    async fn add_credential(&self, credential: &NewCredential, secret: &NewSecret) -> Result<(), Error>;
 
-    /// All tokens, by name.
-    async fn tokens(&self) -> Result<Vec<TokenRecord>, Error>;
+    /// All who may ask, tokens first, each by name, with all that is known of their secrets but the secrets.
+    async fn credentials(&self) -> Result<Vec<Credential>, Error>;
 
-    /// Forgets a token; false when there is none of that name.
-    async fn remove_token(&self, name: &str) -> Result<bool, Error>;
+    /// Gives a new secret; the one before is good until `old_until` at most, and any before that is forgotten. False
+    /// when there is none of that kind and name.
+    async fn rotate_credential(
+        &self,
+        kind: CredentialKind,
+        name: &str,
+        secret: &NewSecret,
+        old_until: &str,
+    ) -> Result<bool, Error>;
 
-    /// The name of the token with that hash.
-    async fn token_named(&self, hash: &str) -> Result<Option<String>, Error>;
+    /// Forgets who may ask, with all secrets and the access tokens that were given for them; false when there is none
+    /// of that kind and name.
+    async fn remove_credential(&self, kind: CredentialKind, name: &str) -> Result<bool, Error>;
+
+    /// Whose bearer token has that hash: a token, or an access token of a client. What has expired is told too.
+    async fn bearer(&self, hash: &str) -> Result<Option<Presented>, Error>;
+
+    /// The client whose secret has that hash. What has expired is told too.
+    async fn client_with_secret(&self, hash: &str) -> Result<Option<Presented>, Error>;
+
+    /// Keeps an access token. Those that have expired are forgotten, and the eldest of a client that has too many.
+    async fn add_access_token(&self, token: &NewAccessToken, now: &str) -> Result<(), Error>;
+
+    /// Notes when and from where a secret was last shown. Durable with the next write of another sort.
+    async fn note_use(&self, secret_hash: &str, now: &str, address: &str) -> Result<(), Error>;
 }

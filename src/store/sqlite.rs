@@ -33,8 +33,9 @@ use parts::insert_adopted;
 use row::{Row, before_text};
 
 use super::{
-    Adopted, Census, Checked, Error, Found, Hold, HoldMode, Known, Lease, Listed, Mark, MemberState, NewRun,
-    NotedChange, Position, RunId, RunRecord, Settled, State, Store, TokenRecord, Wanted,
+    Adopted, Census, Checked, Credential, CredentialKind, Error, Found, Hold, HoldMode, Known, Lease, Listed, Mark,
+    MemberState, NewAccessToken, NewCredential, NewRun, NewSecret, NotedChange, Position, Presented, RunId, RunRecord,
+    Settled, State, Store, Wanted,
 };
 use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
@@ -507,19 +508,41 @@ impl Store for SqliteStore {
         Ok(Arc::new(copy::copy(self).await?))
     }
 
-    async fn add_token(&self, token: &TokenRecord, hash: &str) -> Result<(), Error> {
-        token::add(&self.writer, token, hash).await
+    async fn add_credential(&self, credential: &NewCredential, secret: &NewSecret) -> Result<(), Error> {
+        token::add(&self.writer, credential, secret).await
     }
 
-    async fn tokens(&self) -> Result<Vec<TokenRecord>, Error> {
+    async fn credentials(&self) -> Result<Vec<Credential>, Error> {
         token::all(&self.reader).await
     }
 
-    async fn remove_token(&self, name: &str) -> Result<bool, Error> {
-        token::remove(&self.writer, name).await
+    async fn rotate_credential(
+        &self,
+        kind: CredentialKind,
+        name: &str,
+        secret: &NewSecret,
+        old_until: &str,
+    ) -> Result<bool, Error> {
+        token::rotate(&self.writer, kind, name, secret, old_until).await
     }
 
-    async fn token_named(&self, hash: &str) -> Result<Option<String>, Error> {
-        token::named(&self.reader, hash).await
+    async fn remove_credential(&self, kind: CredentialKind, name: &str) -> Result<bool, Error> {
+        token::remove(&self.writer, kind, name).await
+    }
+
+    async fn bearer(&self, hash: &str) -> Result<Option<Presented>, Error> {
+        token::bearer(&self.reader, hash).await
+    }
+
+    async fn client_with_secret(&self, hash: &str) -> Result<Option<Presented>, Error> {
+        token::client_with_secret(&self.reader, hash).await
+    }
+
+    async fn add_access_token(&self, token: &NewAccessToken, now: &str) -> Result<(), Error> {
+        token::add_access_token(&self.writer, token, now).await
+    }
+
+    async fn note_use(&self, secret_hash: &str, now: &str, address: &str) -> Result<(), Error> {
+        token::note_use(&self.notes, secret_hash, now, address).await
     }
 }

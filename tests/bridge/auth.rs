@@ -13,7 +13,13 @@ use crate::support::workplace::Settings;
 
 /// A request with this Authorization header, or none.
 #[track_caller]
-fn ask(app: &TestApp, method: &str, path: &str, authorization: Option<&str>, body: Option<&Value>) -> Answer {
+pub(crate) fn ask(
+    app: &TestApp,
+    method: &str,
+    path: &str,
+    authorization: Option<&str>,
+    body: Option<&Value>,
+) -> Answer {
     let body = body.map(Value::to_string).unwrap_or_default();
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: bridge.test\r\nConnection: close\r\n");
     if let Some(authorization) = authorization {

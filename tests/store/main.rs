@@ -12,9 +12,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use scimbridge::store::{Error, HoldMode, RunId, SqliteStore, Store};
+use scimbridge::store::{CredentialKind, Error, HoldMode, RunId, SqliteStore, Store};
 
 use conformance::run::{new_run, noted};
+use conformance::token;
 
 #[tokio::test]
 async fn sqlite_keeps_every_promise() {
@@ -34,9 +35,10 @@ async fn what_sqlite_keeps_is_there_again_and_its_owners_alone() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bridge.db");
     let url = format!("sqlite://{}", file.display());
-    let token = scimbridge::store::TokenRecord { name: "entra".to_owned(), created: String::new() };
-    SqliteStore::open(&url).await.unwrap().add_token(&token, "hash").await.unwrap();
-    assert_eq!(SqliteStore::open(&url).await.unwrap().tokens().await.unwrap(), [token]);
+    let (entra, secret) = (token::credential(CredentialKind::Token, "entra"), token::secret("hash", None));
+    SqliteStore::open(&url).await.unwrap().add_credential(&entra, &secret).await.unwrap();
+    let there = SqliteStore::open(&url).await.unwrap().bearer("hash").await.unwrap().unwrap();
+    assert_eq!((there.name, there.scopes), (entra.name, entra.scopes));
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());

@@ -11,6 +11,7 @@ pub(crate) mod ds389;
 pub(crate) mod entra;
 pub(crate) mod fixture;
 pub(crate) mod http;
+pub(crate) mod issuer;
 pub(crate) mod ldif;
 pub(crate) mod random;
 pub(crate) mod slapd;

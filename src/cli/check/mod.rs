@@ -11,6 +11,7 @@ mod probe;
 mod rights;
 mod schema;
 mod server;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     let mut findings: Vec<Finding> =
         settings.warnings.iter().map(|warning| Finding::warning(warning, "see the comments of the example")).collect();
     if !arguments.config_only {
+        findings.extend(tokens::findings(&settings).await);
         let (unusable, servers) = connection::findings(&settings).await;
         findings.extend(unusable);
         if let Some((first, others)) = servers.split_first() {

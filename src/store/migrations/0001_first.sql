@@ -119,11 +119,36 @@ CREATE TABLE run_change (
 );
 CREATE INDEX run_change_undone ON run_change (run_id) WHERE undone = 1;
 
-CREATE TABLE token (
-    name    TEXT NOT NULL PRIMARY KEY,
-    hash    TEXT NOT NULL UNIQUE,               -- SHA-256 in hex; the token itself is never kept
-    created TEXT NOT NULL
+-- Who may ask: whoever holds a token, or a client, which is given access tokens for its secret.
+CREATE TABLE credential (
+    kind      TEXT NOT NULL,                    -- token | client
+    name      TEXT NOT NULL,
+    client_id TEXT UNIQUE,                      -- of a client
+    scopes    TEXT NOT NULL,                    -- words with blanks between them
+    created   TEXT NOT NULL,                    -- RFC 3339, UTC
+    PRIMARY KEY (kind, name)
 );
+
+-- What is shown to be let in: of a client its secret. Two at most belong to one, while the older is being replaced.
+CREATE TABLE secret (
+    hash      TEXT   NOT NULL PRIMARY KEY,      -- SHA-256 in hex; the secret itself is never kept
+    kind      TEXT   NOT NULL,
+    name      TEXT   NOT NULL,
+    created   TEXT   NOT NULL,
+    expires   TEXT,                             -- NULL: never
+    replaced  BIGINT NOT NULL,                  -- 1 once there is a newer one
+    used      TEXT,                             -- when it was last shown, to the minute
+    used_from TEXT
+);
+CREATE INDEX secret_of ON secret (kind, name);
+
+CREATE TABLE access_token (
+    hash        TEXT NOT NULL PRIMARY KEY,
+    secret_hash TEXT NOT NULL,                  -- for which secret it was given
+    scopes      TEXT NOT NULL,
+    expires     TEXT NOT NULL
+);
+CREATE INDEX access_token_of ON access_token (secret_hash, expires);
 
 CREATE TABLE setting (
     name  TEXT NOT NULL PRIMARY KEY,

@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use super::super::{Error, Hold, HoldMode};
 use super::hold::Holds;
-use super::{SqliteStore, failure};
+use super::{SqliteStore, failure, token};
 
 const INFIX: &str = ".copy-";
 const DIGITS: usize = 32;
@@ -47,7 +47,7 @@ pub(super) async fn copy(store: &SqliteStore) -> Result<SqliteStore, Error> {
     let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Off);
     let copy = SqliteStore::connect(options, Some(Arc::new(files))).await.map_err(failure(attempt))?;
     // Nobody logs in to a rehearsal.
-    sqlx::query("DELETE FROM token").execute(&copy.writer).await.map_err(failure(attempt))?;
+    token::forget_all(&copy.writer).await?;
     Ok(copy)
 }
 

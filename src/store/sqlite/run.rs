@@ -34,7 +34,7 @@ impl Notes {
         Notes { connection: Arc::new(Mutex::new(connection)), writer }
     }
 
-    async fn execute(
+    pub(super) async fn execute(
         &self,
         attempt: &'static str,
         query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,

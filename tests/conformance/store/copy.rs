@@ -1,15 +1,16 @@
 //! A copy for a rehearsal.
 
 use scimbridge::scim::Kind;
-use scimbridge::store::{HoldMode, Store};
+use scimbridge::store::{CredentialKind, HoldMode, Store};
 use serde_json::json;
 
 use super::run::{new_run, noted};
-use super::{create, id, token};
+use super::token::{credential, secret};
+use super::{create, id};
 
 pub async fn a_copy_is_a_store_of_its_own(store: &dyn Store) {
     create(store, Kind::User, "ada", json!({"userName": "ada"})).await;
-    store.add_token(&token("entra"), "hash").await.unwrap();
+    store.add_credential(&credential(CredentialKind::Token, "entra"), &secret("hash", None)).await.unwrap();
     let run = store.begin_run(&new_run("x")).await.unwrap();
     store.note_change(run, &noted(1)).await.unwrap();
     let copy = store.copy().await.unwrap();
@@ -17,8 +18,8 @@ pub async fn a_copy_is_a_store_of_its_own(store: &dyn Store) {
     for copy in [&copy, &second] {
         assert_eq!(copy.state(&id("ada")).await.unwrap(), store.state(&id("ada")).await.unwrap());
         assert_eq!(copy.changes_of(run, None, 9).await.unwrap(), store.changes_of(run, None, 9).await.unwrap());
-        assert_eq!(copy.tokens().await.unwrap(), [], "it needs none");
-        assert_eq!(copy.token_named("hash").await.unwrap(), None);
+        assert_eq!(copy.credentials().await.unwrap(), [], "it needs none");
+        assert_eq!(copy.bearer("hash").await.unwrap(), None);
     }
     create(&*copy, Kind::User, "bob", json!({"userName": "bob"})).await;
     create(store, Kind::User, "eve", json!({"userName": "eve"})).await;
@@ -32,7 +33,7 @@ pub async fn a_copy_is_a_store_of_its_own(store: &dyn Store) {
     assert_eq!(there(&*copy).await, ["bob"]);
     assert_eq!(there(&*second).await, ["ada"]);
     assert_eq!(store.runs(9).await.unwrap().len(), 1);
-    assert_eq!(store.tokens().await.unwrap(), [token("entra")]);
+    assert_eq!(store.credentials().await.unwrap().len(), 1);
 
     let _held = store.hold("groups", HoldMode::Exclusive).unwrap().unwrap();
     let _leased = store.lease("reconcile", "the original").unwrap();

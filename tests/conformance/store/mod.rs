@@ -7,6 +7,7 @@ mod compare;
 mod copy;
 mod hold;
 pub mod run;
+pub mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use scimbridge::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use scimbridge::scim::index::Condition;
 use scimbridge::scim::{AttributePath, Document, Index, Kind, Member, ResourceId, Schema};
-use scimbridge::store::{Error, Intent, Known, MemberState, Position, Settled, Store, TokenRecord, Wanted};
+use scimbridge::store::{Error, Intent, Known, MemberState, Position, Settled, Store, Wanted};
 use serde_json::json;
 
 /// Runs the suite. `make` gives a new, empty store each time.
@@ -35,7 +36,9 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     what_stood_before_a_user_was_disabled_is_kept_until_they_are_enabled(&*make().await).await;
     a_number_is_taken_once(&*make().await).await;
     members_are_found_by_their_key(&*make().await).await;
-    tokens_are_kept_by_hash(&*make().await).await;
+    token::tokens_and_clients_are_kept_by_hash(&*make().await).await;
+    token::a_rotated_secret_is_good_for_a_while(&*make().await).await;
+    token::an_access_token_goes_with_its_secret(&*make().await).await;
     compare::the_resources_of_entries_are_told_at_once(&*make().await).await;
     compare::resources_of_a_kind_are_met_once_whatever_their_ids(&*make().await).await;
     compare::a_census_counts_what_is_settled_and_wanted(&*make().await).await;
@@ -449,19 +452,4 @@ async fn members_are_found_by_their_key(store: &dyn Store) {
     assert_eq!(keyed, [id("ada")]);
     let link = store.state(&id("bob")).await.unwrap().unwrap().link.unwrap();
     assert_eq!(link.key, Some(Value::from("shared")));
-}
-
-fn token(name: &str) -> TokenRecord {
-    TokenRecord { name: name.to_owned(), created: NOW.to_owned() }
-}
-
-async fn tokens_are_kept_by_hash(store: &dyn Store) {
-    store.add_token(&token("entra"), "hash").await.unwrap();
-    assert!(matches!(store.add_token(&token("entra"), "other").await, Err(Error::Taken { .. })));
-    assert_eq!(store.token_named("hash").await.unwrap().as_deref(), Some("entra"));
-    assert_eq!(store.token_named("other").await.unwrap(), None);
-    assert_eq!(store.tokens().await.unwrap(), [token("entra")]);
-    assert!(store.remove_token("entra").await.unwrap());
-    assert!(!store.remove_token("entra").await.unwrap());
-    assert_eq!(store.token_named("hash").await.unwrap(), None);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use scimbridge::directory::{Action, AttributeName, Change, Modification, Tolerance, Value};
-use scimbridge::store::{NewRun, NotedChange, Origin, Requester, RunId, RunRecord, Store};
+use scimbridge::store::{CredentialKind, NewRun, NotedChange, Origin, Requester, RunId, RunRecord, Store};
 
 use super::{NOW, id};
 
@@ -116,10 +116,9 @@ pub async fn many_notes_at_a_time_have_a_position_each(store: Arc<dyn Store>) {
             for _ in 0..25 {
                 positions.push(store.note_change(run, &noted(task)).await.unwrap());
                 // A write that is synced, in between.
-                store
-                    .add_token(&super::token(&format!("{task}-{}", positions.len())), &format!("{task}-{positions:?}"))
-                    .await
-                    .unwrap();
+                let name = format!("{task}-{}", positions.len());
+                let token = super::token::credential(CredentialKind::Token, &name);
+                store.add_credential(&token, &super::token::secret(&name, None)).await.unwrap();
             }
             assert!(positions.is_sorted());
             positions
