@@ -10,6 +10,7 @@ mod client;
 mod credential;
 mod expiry;
 mod groups;
+mod pause;
 mod progress;
 mod reconcile;
 mod schedule;
@@ -77,6 +78,11 @@ enum Command {
     /// Look at the groups of the directory and of scimbridge
     #[command(subcommand)]
     Groups(groups::Command),
+    /// Tell Entra to come again later, while somebody works on the directory or the store; takes effect in a running
+    /// `serve` within a second
+    Pause(pause::Arguments),
+    /// End a pause
+    Resume,
     /// Say whether the settings can be used, and whether the directory takes what they say
     Check(check::Arguments),
 }
@@ -118,6 +124,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve => in_runtime(serve::run(settings)),
         Command::Adopt(arguments) => in_runtime(adopt::run(arguments, settings)),
         Command::Groups(command) => in_runtime(groups::run(command, settings)),
+        Command::Pause(arguments) => in_runtime(pause::pause(arguments, settings)),
+        Command::Resume => in_runtime(pause::resume(settings)),
         Command::Token(command) => in_runtime(token::run(command, settings)),
         Command::Client(command) => in_runtime(client::run(command, settings)),
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use super::pause;
 use super::progress::Silent;
 use super::reconcile::{is_failure, lease};
 use crate::config::{Schedule, Settings};
@@ -93,6 +94,9 @@ pub(super) async fn forget_old_runs(settings: &Settings, store: &SqliteStore) {
 }
 
 async fn reconcile(settings: &Settings, store: &SqliteStore, bridge: &Bridge) {
+    if let Ok(Some(pause)) = pause::present(store).await {
+        return tracing::info!("not reconciled: paused {pause}");
+    }
     let _lease = match lease(store) {
         Ok(lease) => lease,
         Err(held) => return tracing::warn!("not reconciled: {held:#}"),

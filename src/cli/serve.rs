@@ -12,7 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{open_directory, open_store, print};
 use crate::config::{Actions, LogFormat, Settings};
-use crate::http::{self, Allowed, Service};
+use crate::http::tls::Certificate;
+use crate::http::{self, Allowed, Edge, EdgeSettings, Patience, Rate, Service};
 use crate::ldap;
 use crate::scim::Kind;
 use crate::settle::Bridge;
@@ -44,7 +45,9 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let directory = open_directory(&settings)?;
     // Another write of the same resource may look at the directory, change it and look again.
     let patience = settings.ldap.timeout * 3;
+    let edge = edge(&settings)?;
     let service = Arc::new(Service {
+        edge,
         bridge: Bridge::new(store.clone(), directory, rules, patience, stopping.clone()),
         store: store.clone(),
         base_url: settings.server.base_url.clone(),
@@ -56,6 +59,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         stopping: stopping.clone(),
     });
 
+    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().with_context(|| format!("cannot listen on {listen}"))?;
@@ -77,7 +81,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
             super::schedule::keep_reconciling(&settings, &store, &service.bridge, &stopping).await;
         })
     };
-    print(&format!("listening on http://{address}{base_path}"))?;
+    print(&format!("listening on {scheme}://{address}{base_path}"))?;
     http::serve(listener, service.clone()).await.context("the listener failed")?;
     background.await.context("the background task failed")?;
     scheduled.await.context("the scheduled task failed")?;
@@ -87,6 +91,21 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     store.gather().await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where requests come in.
+fn edge(settings: &Settings) -> anyhow::Result<Edge> {
+    let server = &settings.server;
+    let certificate = server.tls.as_ref().map(|files| Certificate::load(&files.cert_file, &files.key_file));
+    Ok(Edge::new(EdgeSettings {
+        certificate: certificate.transpose()?.map(Arc::new),
+        trusted_proxies: server.trusted_proxies.clone(),
+        allowed_networks: settings.allowed_networks.clone(),
+        max_connections: server.max_connections,
+        max_requests_in_flight: server.max_requests_in_flight,
+        rate: server.rate_limit.and_then(|per_second| Rate::new(per_second, server.rate_burst)),
+        patience: Patience { header: server.header_timeout, body: server.body_timeout, idle: server.idle_timeout },
+    }))
 }
 
 fn allowed(actions: Actions) -> Allowed {

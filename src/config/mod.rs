@@ -10,12 +10,14 @@ mod password;
 mod raw;
 mod reconcile;
 mod schedule;
+mod server;
 mod settings;
 
 pub use auth::{Auth, Issuer, KeySource, NamedBy};
 pub use reconcile::Reconcile;
 pub use schedule::Schedule;
-pub use settings::{Actions, Ldap, Log, LogFormat, Server, Settings};
+pub use server::{Server, TlsFiles};
+pub use settings::{Actions, Ldap, Log, LogFormat, Settings};
 
 use std::path::{Path, PathBuf};
 

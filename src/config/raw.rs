@@ -24,6 +24,15 @@ pub(super) struct Server {
     pub(super) base_url: String,
     pub(super) tls_cert_file: Option<String>,
     pub(super) tls_key_file: Option<String>,
+    #[serde(deserialize_with = "list")]
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) max_connections: usize,
+    pub(super) max_requests_in_flight: usize,
+    pub(super) rate_limit: u32,
+    pub(super) rate_burst: u32,
+    pub(super) header_timeout: String,
+    pub(super) body_timeout: String,
+    pub(super) idle_timeout: String,
 }
 
 impl Default for Server {
@@ -33,6 +42,14 @@ impl Default for Server {
             base_url: "http://127.0.0.1:8080/scim/v2".to_owned(),
             tls_cert_file: None,
             tls_key_file: None,
+            trusted_proxies: Vec::new(),
+            max_connections: 512,
+            max_requests_in_flight: 256,
+            rate_limit: 0,
+            rate_burst: 400,
+            header_timeout: "10s".to_owned(),
+            body_timeout: "30s".to_owned(),
+            idle_timeout: "2m".to_owned(),
         }
     }
 }
@@ -47,6 +64,8 @@ pub(super) struct Auth {
     pub(super) ca_file: Option<String>,
     pub(super) entra: Option<Entra>,
     pub(super) issuer: Vec<Issuer>,
+    #[serde(deserialize_with = "list")]
+    pub(super) allowed_networks: Vec<String>,
 }
 
 impl Default for Auth {
@@ -59,6 +78,7 @@ impl Default for Auth {
             ca_file: None,
             entra: None,
             issuer: Vec::new(),
+            allowed_networks: Vec::new(),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The settings as meant: checked, every text turned into the thing that it names.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::{Auth, Problem, Reconcile, auth, map, raw, reconcile};
+use super::{Auth, Problem, Reconcile, Server, auth, map, raw, reconcile, server};
 use crate::directory::{AttributeName, Dn};
 use crate::mapping::password::Storage;
 use crate::mapping::{GroupRules, UserRules};
@@ -16,6 +16,8 @@ use crate::mapping::{GroupRules, UserRules};
 pub struct Settings {
     /// Where Entra reaches the bridge.
     pub server: Server,
+    /// From where clients are heard; empty: from everywhere.
+    pub allowed_networks: Vec<IpNet>,
     /// One more token from outside.
     pub extra_token: Option<SecretString>,
     /// By what else clients are let in.
@@ -38,17 +40,6 @@ pub struct Settings {
     pub log: Log,
     /// What an operator should know, though it can be so.
     pub warnings: Vec<String>,
-}
-
-/// Where Entra reaches the bridge.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// The address to listen on.
-    pub listen: SocketAddr,
-    /// What Entra is given as Tenant URL, without a slash at the end.
-    pub base_url: String,
-    /// The path of the base URL, without a slash at the end.
-    pub base_path: String,
 }
 
 /// How the directory is reached.
@@ -184,11 +175,12 @@ impl Checker {
 impl Settings {
     pub(super) fn check(raw: raw::Raw) -> Result<Settings, Vec<Problem>> {
         let mut checker = Checker { problems: Vec::new() };
-        let raw::Raw { server, mut auth, store, ldap, users, groups, reconcile: runs, log } = raw;
+        let raw::Raw { server: edge, mut auth, store, ldap, users, groups, reconcile: runs, log } = raw;
         let user_actions = Actions { create: users.create, update: users.update, delete: users.delete };
         let group_actions = Actions { create: groups.create, update: groups.update, delete: groups.delete };
         let settings = Settings {
-            server: check_server(&mut checker, server),
+            server: server::check(&mut checker, edge),
+            allowed_networks: server::networks(&mut checker, "auth.allowed_networks", &auth.allowed_networks),
             extra_token: checker.secret("auth.token", auth.token.take(), auth.token_file.take()),
             auth: auth::check(&mut checker, auth),
             store_url: check_store(&mut checker, store),
@@ -214,6 +206,7 @@ impl Settings {
     }
 
     fn with_warnings(mut self) -> Settings {
+        self.warnings.extend(self.server.warnings());
         let in_clear = |url: &&String| is_in_clear(url);
         if let Some(url) = self.ldap.urls.iter().find(in_clear)
             && !self.ldap.start_tls
@@ -246,31 +239,6 @@ fn is_in_clear(url: &str) -> bool {
 pub(super) fn is_loopback(url: &str) -> bool {
     let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     host == "localhost" || host.starts_with("127.") || host == "[::1]"
-}
-
-fn check_server(checker: &mut Checker, server: raw::Server) -> Server {
-    let listen = server.listen.parse().unwrap_or_else(|_| {
-        checker
-            .problem("server.listen", format!("{:?} is not an address and port such as 127.0.0.1:8080", server.listen));
-        SocketAddr::from(([127, 0, 0, 1], 0))
-    });
-    for (key, file) in [("server.tls_cert_file", &server.tls_cert_file), ("server.tls_key_file", &server.tls_key_file)]
-    {
-        if file.is_some() {
-            checker.later(key, "TLS in scimbridge itself");
-        }
-    }
-    let base_url = server.base_url.trim_end_matches('/').to_owned();
-    let base_path = match url::Url::parse(&base_url) {
-        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.query().is_none() && url.fragment().is_none() => {
-            url.path().trim_end_matches('/').to_owned()
-        }
-        _ => {
-            checker.problem("server.base_url", format!("{base_url:?} is not an http or https URL without a query"));
-            String::new()
-        }
-    };
-    Server { listen, base_url, base_path }
 }
 
 fn check_store(checker: &mut Checker, store: raw::Store) -> String {

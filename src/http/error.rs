@@ -2,17 +2,21 @@
 //!
 //! | fault | status |
 //! | --- | --- |
-//! | the client's | 400, 401, 403, 404, 405, 412, 413, 501 |
+//! | the client's | 400, 401, 403, 404, 405, 408, 412, 413, 429, 501 |
 //! | the resource's: the directory will not hold it | 400, 409 |
 //! | the directory's: away, busy, slow | 503 with `Retry-After` |
+//! | too much at a time, or an administrator at work | 429, 503 with `Retry-After` |
 //! | the operator's, or ours | 500 |
 //!
 //! Never 401 or 403 for a user or a group: Entra would put the whole job into quarantine for one entry. 403 answers a
 //! token that does not allow what was asked, where quarantine is right, for every other request of the job would be
-//! refused too until the operator gives it another; and a filter on a discovery endpoint, which RFC 7644 §4 demands and
-//! Entra never sends.
+//! refused too until the operator gives it another; who may not ask from where they are; and a filter on a discovery
+//! endpoint, which RFC 7644 §4 demands and Entra never sends.
 
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -73,6 +77,23 @@ pub enum Failure {
     Read(store::Error),
     /// The service is about to end.
     Stopping,
+    /// The address is not among those that are heard.
+    Stranger(IpAddr),
+    /// From there too many tokens were refused; nothing is heard for so long.
+    TooManyGuesses(Duration),
+    /// The token has sent too many requests; there is room for one in so long.
+    TooManyRequests(Duration),
+    /// Too many requests are being answered.
+    Busy,
+    /// The body took too long.
+    TooSlow,
+    /// An administrator has paused the service.
+    Paused {
+        /// Why, and until when.
+        detail: String,
+        /// When to try again.
+        retry_in: Duration,
+    },
     /// A defect of ours: a handler or a write panicked.
     Internal(String),
 }
@@ -131,7 +152,9 @@ impl Failure {
                 Failure::Internal(cause) => {
                     tracing::error!(status = answer.status.as_u16(), cause, "request failed");
                 }
-                _ => tracing::warn!(status = answer.status.as_u16(), "request put off"),
+                // Of that the log speaks once, not at each request.
+                Failure::Paused { .. } => tracing::debug!("request put off: paused"),
+                _ => tracing::warn!(status = answer.status.as_u16(), detail = answer.detail, "request put off"),
             }
         } else if let Failure::Write(_) | Failure::Scim(_) = self {
             // The detail is for the client and may hold names of people.
@@ -165,6 +188,12 @@ impl Failure {
 
     fn answer(&self) -> Answer {
         let plain = |status, detail: String| Answer { status, scim_type: None, detail, header: None };
+        let after = |status, detail: &str, time: Duration| Answer {
+            status,
+            scim_type: None,
+            detail: detail.to_owned(),
+            header: Some((RETRY_AFTER, HeaderValue::from(time.as_secs_f64().ceil().max(1.0) as u64))),
+        };
         let later = |detail: String| Answer {
             status: StatusCode::SERVICE_UNAVAILABLE,
             scim_type: None,
@@ -208,6 +237,27 @@ impl Failure {
                 plain(StatusCode::NOT_IMPLEMENTED, format!("scimbridge does not have {what}"))
             }
             Failure::Scim(error) => refusal(error.scim_type, error.detail.clone()),
+            Failure::Stranger(address) => {
+                plain(StatusCode::FORBIDDEN, format!("nobody is heard here who asks from {address}"))
+            }
+            Failure::TooManyGuesses(left) => {
+                after(StatusCode::TOO_MANY_REQUESTS, "too many tokens from this address were refused", *left)
+            }
+            Failure::TooManyRequests(left) => {
+                after(StatusCode::TOO_MANY_REQUESTS, "this token sends too many requests at a time", *left)
+            }
+            Failure::Busy => {
+                let detail = "too many requests are being answered; try again";
+                after(StatusCode::SERVICE_UNAVAILABLE, detail, Duration::from_secs(1))
+            }
+            Failure::TooSlow => Answer {
+                status: StatusCode::REQUEST_TIMEOUT,
+                scim_type: None,
+                detail: "the body of the request took too long".to_owned(),
+                // The rest of it may still come.
+                header: Some((CONNECTION, HeaderValue::from_static("close"))),
+            },
+            Failure::Paused { detail, retry_in } => after(StatusCode::SERVICE_UNAVAILABLE, detail, *retry_in),
             Failure::Stopping => later("the service is stopping; try again".to_owned()),
             Failure::Internal(_) | Failure::Read(_) => internal(),
             Failure::Write(error) => match error.verdict() {

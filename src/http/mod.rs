@@ -7,18 +7,31 @@
 mod auth;
 mod bulk;
 mod caller;
+mod connection;
 mod discovery;
+mod edge;
 mod error;
+mod guessing;
+mod health;
 mod list;
 mod oauth;
+mod pace;
+mod pause;
+mod proxies;
+mod rate;
+mod recent;
 mod request;
 mod request_line;
 mod resource;
+pub mod tls;
 mod write;
 
 pub use auth::{Auth, AuthSettings, FetchError, IssuerSettings, KeySource, NamedBy, Refusal};
+pub use edge::{Edge, EdgeSettings};
 pub use error::Failure;
 pub use oauth::PATH as TOKEN_ENDPOINT;
+pub use pace::Patience;
+pub use rate::Rate;
 
 use std::io;
 use std::sync::Arc;
@@ -34,7 +47,9 @@ use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use caller::{Caller, Peer};
+use caller::Caller;
+use health::Unremarkable;
+use pause::Paused;
 
 use crate::scim::{Kind, Schema};
 use crate::settle::Bridge;
@@ -53,6 +68,8 @@ pub struct Allowed {
 
 /// What the handlers need.
 pub struct Service {
+    /// Who is let through to the handlers, and how much of it.
+    pub edge: Edge,
     /// The way to every write.
     pub bridge: Bridge,
     /// What is read.
@@ -96,20 +113,23 @@ impl Service {
 /// Answers requests until the service is to end, and those then under way to their end.
 ///
 /// # Errors
-/// The listener fails.
+/// TLS cannot be had.
 pub async fn serve(listener: TcpListener, service: Arc<Service>) -> io::Result<()> {
-    let stopping = service.stopping.clone();
-    let writes = service.writes.clone();
-    let app = tower::util::MapRequest::new(router(service), request::with_plain_path);
-    let app = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<Peer>(app);
-    let listener = request_line::Tolerant(listener);
-    axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()).await?;
-    writes.close();
-    writes.wait().await;
+    let paused = Arc::new(Paused::default());
+    paused.look(&*service.store).await;
+    tokio::spawn(paused.clone().keep_looking(service.store.clone(), service.stopping.clone()));
+    if let Some(certificate) = service.edge.certificate() {
+        tokio::spawn(certificate.clone().keep_current(service.stopping.clone()));
+    }
+    let plain: fn(Request) -> Request = request::with_plain_path;
+    let app = tower::util::MapRequest::new(router(service.clone(), paused), plain);
+    connection::accept(listener, app, &service.edge, &service.stopping).await?;
+    service.writes.close();
+    service.writes.wait().await;
     Ok(())
 }
 
-fn router(service: Arc<Service>) -> Router {
+fn router(service: Arc<Service>, paused: Arc<Paused>) -> Router {
     let mut scim = Router::new()
         .route("/ServiceProviderConfig", get(discovery::service_provider_config))
         .route("/ResourceTypes", get(discovery::resource_types))
@@ -129,17 +149,24 @@ fn router(service: Arc<Service>) -> Router {
     } else {
         Router::new().nest(&service.base_path, scim)
     };
+    // Read from below: the last layer is the first that sees a request.
     base.route(oauth::PATH, post(oauth::token))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(paused.clone(), pause::put_off))
         .layer(middleware::from_fn_with_state(service.clone(), refuse_when_stopping))
+        .layer(middleware::from_fn_with_state(service.clone(), edge::limit))
         .layer(middleware::from_fn_with_state(service.clone(), auth::require_token))
+        .layer(middleware::from_fn_with_state(service.clone(), edge::slow_guesses_down))
+        .layer(middleware::from_fn_with_state(service.clone(), edge::refuse_strangers))
+        .merge(health::routes(service.clone(), paused))
+        .layer(middleware::from_fn_with_state(service.clone(), edge::time_bodies))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
             let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             Failure::Internal(format!("a handler panicked: {said}")).into_response()
         }))
-        .layer(middleware::from_fn(log_request))
+        .layer(middleware::from_fn_with_state(service.clone(), log_request))
         .with_state(service)
 }
 
@@ -165,9 +192,9 @@ async fn refuse_when_stopping(State(service): State<Arc<Service>>, request: Requ
 
 /// One line per request: no query, which holds names, and no header, which holds the token.
 #[expect(clippy::disallowed_methods, reason = "a duration for the log")]
-async fn log_request(mut request: Request, next: Next) -> Response {
-    let caller = Caller::of(&request);
-    let id = caller.request_id.clone();
+async fn log_request(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let caller = Caller::of(&request, service.edge.trusted_proxies());
+    let (id, address) = (caller.request_id.clone(), caller.address);
     request.extensions_mut().insert(caller);
     let span = tracing::info_span!("request", request.id = %id);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -176,7 +203,13 @@ async fn log_request(mut request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;
         let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
         let status = response.status().as_u16();
-        tracing::info!(%method, path, status, milliseconds = format!("{milliseconds:.1}"), "answered");
+        let milliseconds = format!("{milliseconds:.1}");
+        let address = address.map(tracing::field::display);
+        if response.extensions().get::<Unremarkable>().is_some() {
+            tracing::debug!(%method, path, status, milliseconds, address, "answered");
+        } else {
+            tracing::info!(%method, path, status, milliseconds, address, "answered");
+        }
         if let Ok(id) = id.parse() {
             response.headers_mut().insert("x-request-id", id);
         }

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, Uri};
 use serde_json::Value;
 use tokio_stream::StreamExt as _;
 
-use super::Failure;
+use super::{Failure, pace};
 use crate::scim::bulk::MAX_PAYLOAD;
 use crate::scim::list::Listing;
 use crate::scim::{self, Paging, Precondition, Projection, Schema, ScimType, Sort, Versions};
@@ -153,8 +153,10 @@ pub(super) async fn json(body: Body) -> Result<Value, Failure> {
     let mut read: usize = 0;
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk =
-            chunk.map_err(|_| Failure::Scim(scim::Error::new(ScimType::InvalidSyntax, "the body breaks off")))?;
+        let chunk = chunk.map_err(|error| match pace::was_too_slow(&error) {
+            true => Failure::TooSlow,
+            false => Failure::Scim(scim::Error::new(ScimType::InvalidSyntax, "the body breaks off")),
+        })?;
         read = read.saturating_add(chunk.len());
         if read > LARGEST_REFUSED_BODY {
             break;

@@ -1,4 +1,4 @@
-//! A listener that accepts request lines as clients really write them.
+//! Connections that accept request lines as clients really write them.
 //!
 //! Microsoft's validator sends quotes in a query as they are, `?filter=userName+eq+"ada"`, which RFC 3986
 //! does not allow and the HTTP library refuses before any handler sees it. Here the target of a GET is
@@ -6,34 +6,13 @@
 //! a request can begin, at the start of a connection and after an answer.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 
 /// A request line longer than this goes on as it is, for the HTTP library to refuse.
 const LONGEST_LINE: usize = 64 * 1024;
-
-/// Accepts connections whose request lines are made readable.
-pub(super) struct Tolerant(pub(super) TcpListener);
-
-impl axum::serve::Listener for Tolerant {
-    type Io = Readable<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
-        // An answer is one small write: waiting for more to send only delays it.
-        _ = stream.set_nodelay(true);
-        (Readable::new(stream), address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
-    }
-}
 
 /// A connection whose request lines are made readable.
 pub(super) struct Readable<S> {
@@ -45,7 +24,7 @@ pub(super) struct Readable<S> {
 }
 
 impl<S> Readable<S> {
-    fn new(stream: S) -> Readable<S> {
+    pub(super) fn new(stream: S) -> Readable<S> {
         Readable { stream, at_start: true, held: Vec::new() }
     }
 

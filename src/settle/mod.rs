@@ -174,6 +174,15 @@ impl Bridge {
         }
     }
 
+    /// Whether the directory lets the bridge in and answers, told by a search that costs it nothing.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn reach_directory(&self) -> Result<(), Error> {
+        self.directory.read(&Dn::default(), &[]).await?;
+        Ok(())
+    }
+
     /// Takes leave of the directory.
     pub async fn close(&self) {
         self.directory.close().await;

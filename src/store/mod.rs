@@ -5,11 +5,13 @@
 //! passes the same conformance suite. Invariant: what a write returned `Ok` for survives a crash.
 
 mod hold;
+mod pause;
 mod run;
 pub mod sqlite;
 mod token;
 
 pub use hold::{Hold, HoldMode, Lease};
+pub use pause::Pause;
 pub use run::{NewRun, NotedChange, Origin, Requester, RunId, RunRecord};
 pub use sqlite::SqliteStore;
 pub use token::{
@@ -69,6 +71,12 @@ pub enum Error {
         what: &'static str,
         /// Of whom.
         name: String,
+    },
+    /// A setting holds what no version of this program wrote.
+    #[error("the stored setting {name:?} cannot be read")]
+    DamagedSetting {
+        /// Which one.
+        name: &'static str,
     },
     /// Somebody else has the lease.
     #[error("{what} is going on already: {holder}")]
@@ -537,4 +545,16 @@ pub trait Store: Send + Sync {
 
     /// Notes when and from where a secret was last shown. Durable with the next write of another sort.
     async fn note_use(&self, secret_hash: &str, now: &str, address: &str) -> Result<(), Error>;
+
+    /// What is kept under a name.
+    async fn setting(&self, name: &str) -> Result<Option<String>, Error>;
+
+    /// Keeps a text under a name; `None`: forgets what was kept.
+    async fn set_setting(&self, name: &str, value: Option<&str>) -> Result<(), Error>;
+
+    /// Proves that what is written is kept, by writing something that means nothing.
+    ///
+    /// # Errors
+    /// It is not, or nobody could find it again.
+    async fn prove_writable(&self) -> Result<(), Error>;
 }

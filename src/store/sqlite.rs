@@ -16,6 +16,7 @@ mod number;
 mod parts;
 mod row;
 mod run;
+mod setting;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -544,5 +545,17 @@ impl Store for SqliteStore {
 
     async fn note_use(&self, secret_hash: &str, now: &str, address: &str) -> Result<(), Error> {
         token::note_use(&self.notes, secret_hash, now, address).await
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
+        setting::get(&self.reader, name).await
+    }
+
+    async fn set_setting(&self, name: &str, value: Option<&str>) -> Result<(), Error> {
+        setting::set(&self.writer, name, value).await
+    }
+
+    async fn prove_writable(&self) -> Result<(), Error> {
+        setting::prove_writable(&self.writer).await
     }
 }

@@ -100,7 +100,11 @@ impl<D: DirectoryServer> TestApp<D> {
 
     /// Asks it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
-        signal("-TERM", &self.server.lock().unwrap().as_ref().expect("the server runs").child);
+        self.signal("-TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(name, &self.server.lock().unwrap().as_ref().expect("the server runs").child);
     }
 
     /// Waits until the process has ended.
@@ -132,7 +136,8 @@ impl<D: DirectoryServer> TestApp<D> {
         });
         let ready = lines.recv_timeout(PATIENCE).unwrap_or_default();
         let address = ready
-            .strip_prefix("listening on http://")
+            .strip_prefix("listening on ")
+            .and_then(|rest| rest.strip_prefix("http://").or(rest.strip_prefix("https://")))
             .and_then(|rest| rest.strip_suffix(BASE))
             .and_then(|address| address.parse().ok());
         let Some(address) = address else {

@@ -12,15 +12,16 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     pub(crate) fn new() -> Self {
-        Self::until(4096)
+        Self::until([4096, 1, 1])
     }
 
     /// Whose time is over.
     pub(crate) fn expired() -> Self {
-        Self::until(2001)
+        Self::until([2001, 1, 1])
     }
 
-    fn until(year: i32) -> Self {
+    /// Whose time ends on a day: year, month, day.
+    pub(crate) fn until([year, month, day]: [i32; 3]) -> Self {
         let folder = TempDir::with_prefix("scimbridge-tls-").unwrap();
         let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -29,7 +30,7 @@ impl Certificates {
         let key = KeyPair::generate().unwrap();
         let mut server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
         server.not_before = date_time_ymd(2000, 1, 1);
-        server.not_after = date_time_ymd(year, 1, 1);
+        server.not_after = date_time_ymd(year, month as u8, day as u8);
         let certificate = server.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
         for (name, pem) in [("ca.pem", root.pem()), ("server.pem", certificate.pem()), ("key.pem", key.serialize_pem())]
         {

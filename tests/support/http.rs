@@ -43,6 +43,37 @@ pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<Answer
     })
 }
 
+/// A connection that comes from an address of this machine: all of 127.0.0.0/8 are.
+pub(crate) fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let connecting = async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(source.parse().expect("an address"), 0))?;
+        socket.connect(address).await?.into_std()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    let stream = runtime.block_on(connecting).unwrap_or_else(|error| panic!("from {source} to {address}: {error}"));
+    stream.set_nonblocking(false).expect("a blocking connection");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    stream
+}
+
+/// Reads one answer of a connection that stays open.
+///
+/// # Errors
+/// The connection ends before a whole answer was read.
+pub(crate) fn read_one(stream: &mut impl Read) -> io::Result<Answer> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let length = stream.read(&mut chunk)?;
+        bytes.extend_from_slice(&chunk[..length]);
+        match Answer::parse(&bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && length > 0 => {}
+            parsed => return parsed,
+        }
+    }
+}
+
 impl Answer {
     fn parse(bytes: &[u8]) -> io::Result<Self> {
         let cut = |what: &str| io::Error::new(io::ErrorKind::UnexpectedEof, what.to_owned());

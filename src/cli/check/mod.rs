@@ -4,6 +4,7 @@
 //! would be written is only asked about.
 
 mod alike;
+mod certificate;
 mod connection;
 mod database;
 mod policy;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Format, open_directory, print, talk};
+use super::{Format, open_directory, pause, print, talk};
 use crate::config::Settings;
 use crate::directory::Dn;
 use crate::ldap::{self, Directory};
@@ -46,8 +47,10 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<ExitCode> {
     let mut findings: Vec<Finding> =
         settings.warnings.iter().map(|warning| Finding::warning(warning, "see the comments of the example")).collect();
+    findings.extend(certificate::finding(&settings));
     if !arguments.config_only {
         findings.extend(tokens::findings(&settings).await);
+        findings.extend(pause::finding(&settings).await);
         let (unusable, servers) = connection::findings(&settings).await;
         findings.extend(unusable);
         if let Some((first, others)) = servers.split_first() {

@@ -8,6 +8,7 @@ mod copy;
 mod hold;
 pub mod run;
 pub mod token;
+mod setting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     run::old_runs_are_forgotten_and_their_ids_are_not_given_again(&*make().await).await;
     hold::shared_holds_exclude_exclusive_ones(&*make().await);
     hold::a_lease_tells_who_has_it(&*make().await);
+    setting::a_setting_is_kept_until_it_is_forgotten(&*make().await).await;
+    setting::a_pause_ends_by_itself_or_when_it_is_ended(&*make().await).await;
     copy::a_copy_is_a_store_of_its_own(&*make().await).await;
 }
 
