@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!    Entra ID                                              operator
-//!       │ SCIM                   serve │ token │ check │ adopt │ reconcile │ undo
+//!       │ SCIM                   serve │ token │ check │ adopt │ reconcile │ log │ …
 //!       ▼                                                   ▼
 //!   ┌────────┐     ┌─────────┐                         ┌─────────┐
 //!   │  http  │ ──▶ │  store  │ desired, links, intents │   cli   │
@@ -29,7 +29,7 @@
 //! To follow one PATCH of a user:
 //!
 //! 1. `http/resource.rs`, `patch`: takes the request apart; `http/write.rs`, `patch`, which a bulk request calls too:
-//!    reads the body as a [`scim::Patch`] and calls [`settle::Bridge::patch`].
+//!    reads the body as a [`scim::Patch`] and calls [`settle::Push::patch`], which keeps in the log how it ends.
 //! 2. `settle/write.rs`, `edit`: takes the locks, makes an earlier change that is still pending, lets
 //!    [`scim::Patch::apply`] make the new document; `write_edit` checks that it can be an entry; `settle_wanted` saves
 //!    the intent ([`store::Store::want`]); `settle_or_revert` settles, and turns a refused change around.

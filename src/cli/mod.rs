@@ -9,10 +9,14 @@ mod check;
 mod client;
 mod credential;
 mod expiry;
+mod explain;
 mod groups;
+mod identity;
+mod log;
 mod pause;
 mod progress;
 mod reconcile;
+mod retention;
 mod schedule;
 mod serve;
 mod token;
@@ -69,6 +73,10 @@ enum Command {
     Reconcile(reconcile::Arguments),
     /// Take back what a reconciliation or a write of Entra has changed in the directory
     Undo(undo::Arguments),
+    /// Tell what was done, for whom, and what became of it
+    Log(log::Arguments),
+    /// Tell all that there is to know of one user, group or entry
+    Explain(explain::Arguments),
     /// Make, list, rotate and revoke the tokens that clients authenticate with
     #[command(subcommand)]
     Token(token::Command),
@@ -121,6 +129,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => return in_runtime(check::run(arguments, settings)),
         Command::Reconcile(arguments) => return in_runtime(reconcile::run(arguments, settings)),
         Command::Undo(arguments) => return in_runtime(undo::run(arguments, settings)),
+        Command::Explain(arguments) => return in_runtime(explain::run(arguments, settings)),
+        Command::Log(arguments) => in_runtime(log::run(arguments, settings)),
         Command::Serve => in_runtime(serve::run(settings)),
         Command::Adopt(arguments) => in_runtime(adopt::run(arguments, settings)),
         Command::Groups(command) => in_runtime(groups::run(command, settings)),

@@ -151,7 +151,7 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     // A look disturbs nobody, and may run beside anything.
     let _lease = if arguments.dry_run { None } else { Some(lease(&store)?) };
     if !arguments.dry_run {
-        super::schedule::forget_old_runs(&settings, &store).await;
+        super::retention::forget(&settings, &store).await;
     }
     let bridge = bridge(&settings, store)?;
     let told = Told { settings: &settings, arguments: &arguments, progress: Shown::new() };

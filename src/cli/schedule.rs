@@ -13,12 +13,10 @@ use super::reconcile::{is_failure, lease};
 use crate::config::{Schedule, Settings};
 use crate::plan::{Tally, excesses};
 use crate::settle::{Bridge, Error, Selection};
-use crate::store::{SqliteStore, Store as _};
+use crate::store::SqliteStore;
 
 /// How long is slept at most: the clock may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-
-const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reconciles whenever it is time, until `stopping`.
 pub(super) async fn keep_reconciling(
@@ -27,23 +25,11 @@ pub(super) async fn keep_reconciling(
     bridge: &Bridge,
     stopping: &CancellationToken,
 ) {
-    forget_old_runs(settings, store).await;
     let Some(schedule) = &settings.reconcile.schedule else {
-        return keep_forgetting(settings, store, stopping).await;
+        return;
     };
     while wait(schedule, stopping).await == Wait::Due {
-        forget_old_runs(settings, store).await;
         reconcile(settings, store, bridge).await;
-    }
-}
-
-/// Every write is kept for a while, whether or not anything is reconciled.
-async fn keep_forgetting(settings: &Settings, store: &SqliteStore, stopping: &CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = tokio::time::sleep(A_DAY) => forget_old_runs(settings, store).await,
-        }
     }
 }
 
@@ -78,19 +64,6 @@ async fn wait(schedule: &Schedule, stopping: &CancellationToken) -> Wait {
 #[expect(clippy::disallowed_methods, reason = "here is the clock of schedules")]
 fn clock() -> SystemTime {
     SystemTime::now()
-}
-
-/// Forgets what takes back runs that are older than the settings say.
-pub(super) async fn forget_old_runs(settings: &Settings, store: &SqliteStore) {
-    let Some(limit) = clock().checked_sub(settings.reconcile.keep_undo) else {
-        return;
-    };
-    let limit = humantime::format_rfc3339_millis(limit).to_string();
-    match store.forget_runs(&limit).await {
-        Ok(0) => {}
-        Ok(forgotten) => tracing::info!(forgotten, "runs older than reconcile.keep_undo can no longer be undone"),
-        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot forget old runs"),
-    }
 }
 
 async fn reconcile(settings: &Settings, store: &SqliteStore, bridge: &Bridge) {

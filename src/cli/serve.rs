@@ -78,7 +78,9 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let scheduled = {
         let (service, store, stopping) = (service.clone(), store.clone(), stopping.clone());
         tokio::spawn(async move {
-            super::schedule::keep_reconciling(&settings, &store, &service.bridge, &stopping).await;
+            let reconciling = super::schedule::keep_reconciling(&settings, &store, &service.bridge, &stopping);
+            let forgetting = super::retention::keep_forgetting(&settings, &store, &stopping);
+            tokio::join!(reconciling, forgetting);
         })
     };
     print(&format!("listening on {scheme}://{address}{base_path}"))?;

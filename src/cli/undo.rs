@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::directory::Change;
 use crate::plan::render::Ldif;
 use crate::plan::{Excess, Report, Tally, excesses};
-use crate::store::{Origin, RunId, RunRecord, Store as _};
+use crate::store::{Ending, Origin, RunFilter, RunId, RunRecord, Standing, Store as _};
 
 /// How many runs are listed.
 const LISTED: u32 = 50;
@@ -38,14 +38,17 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     check_there(&settings)?;
     let store = Arc::new(open_store(&settings).await?);
     let Some(number) = arguments.run else {
-        for run in store.runs(LISTED).await? {
+        let changed = RunFilter { changed: true, ..RunFilter::default() };
+        for run in store.runs(&changed, LISTED).await? {
             let last = store.changes_of(run.id, None, 1).await?.into_iter().next();
             print(&listed(&run, last.map(|(_, noted)| noted.change)))?;
         }
         return Ok(ExitCode::SUCCESS);
     };
     let Some(record) = store.run(RunId(number)).await? else {
-        bail!("there is no run {number}, or it is older than reconcile.keep_undo; `scimbridge undo` lists the latest");
+        bail!(
+            "there is no run {number}, or it is kept no longer (history.keep, reconcile.keep_undo); `scimbridge undo` lists the latest"
+        );
     };
     let _lease = if arguments.dry_run { None } else { Some(lease(&store)?) };
     let bridge = bridge(&settings, store)?;
@@ -92,14 +95,14 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
 
 /// A run on one line, with the entry that it changed last.
 fn listed(run: &RunRecord, last: Option<Change>) -> String {
-    let origin = match run.origin {
-        Origin::Push => "push",
-        Origin::Background => "background",
-        Origin::Reconcile => "reconcile",
-        Origin::Undo => "undo",
+    let is_pushed = matches!(run.origin, Origin::Push | Origin::Background);
+    let outcome = match (run.standing, &run.outcome) {
+        (Standing::Ended(Ending::Done), _) if is_pushed => String::new(),
+        (Standing::Ended(Ending::Failed), Some(outcome)) if !is_pushed => format!(", {outcome}"),
+        (standing, _) => format!(", {}", standing.as_str()),
     };
-    let outcome = run.outcome.as_deref().map(|outcome| format!(", {outcome}")).unwrap_or_default();
     let changes = if run.changes == 1 { "1 change".to_owned() } else { format!("{} changes", run.changes) };
     let entry = last.map(|change| format!(" <{}>", one_line(&change.dn().to_string()))).unwrap_or_default();
+    let origin = run.origin.as_str();
     format!("{:>6} {} {origin:<10} {changes}{outcome}: {}{entry}", run.id.0, run.started, one_line(&run.what))
 }

@@ -104,6 +104,9 @@ pub(super) const KEYS: &[&str] = &[
     "reconcile.max_missing",
     "reconcile.time_zone",
     "reconcile.keep_undo",
+    "history.keep",
+    "history.max_size",
+    "history.hide",
     "log.format",
     "log.level",
 ];

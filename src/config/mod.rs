@@ -4,6 +4,7 @@
 //! be read and its values have the right types, every problem is reported at once, with its key.
 
 mod auth;
+mod history;
 mod keys;
 mod map;
 mod password;
@@ -14,6 +15,7 @@ mod server;
 mod settings;
 
 pub use auth::{Auth, Issuer, KeySource, NamedBy};
+pub use history::History;
 pub use reconcile::Reconcile;
 pub use schedule::Schedule;
 pub use server::{Server, TlsFiles};

@@ -14,6 +14,7 @@ pub(super) struct Raw {
     pub(super) users: Users,
     pub(super) groups: Groups,
     pub(super) reconcile: Reconcile,
+    pub(super) history: History,
     pub(super) log: Log,
 }
 
@@ -322,6 +323,21 @@ impl Default for Reconcile {
             time_zone: "UTC".to_owned(),
             keep_undo: "30d".to_owned(),
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+pub(super) struct History {
+    pub(super) keep: String,
+    pub(super) max_size: String,
+    #[serde(deserialize_with = "list")]
+    pub(super) hide: Vec<String>,
+}
+
+impl Default for History {
+    fn default() -> History {
+        History { keep: "90d".to_owned(), max_size: "1GB".to_owned(), hide: Vec::new() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::{Auth, Problem, Reconcile, Server, auth, map, raw, reconcile, server};
+use super::{Auth, History, Problem, Reconcile, Server, auth, history, map, raw, reconcile, server};
 use crate::directory::{AttributeName, Dn};
 use crate::mapping::password::Storage;
 use crate::mapping::{GroupRules, UserRules};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub group_actions: Actions,
     /// When what drifted is repaired, and how much of it at once.
     pub reconcile: Reconcile,
+    /// How long what was done is told of.
+    pub history: History,
     /// What is logged, and how.
     pub log: Log,
     /// What an operator should know, though it can be so.
@@ -175,7 +177,7 @@ impl Checker {
 impl Settings {
     pub(super) fn check(raw: raw::Raw) -> Result<Settings, Vec<Problem>> {
         let mut checker = Checker { problems: Vec::new() };
-        let raw::Raw { server: edge, mut auth, store, ldap, users, groups, reconcile: runs, log } = raw;
+        let raw::Raw { server: edge, mut auth, store, ldap, users, groups, reconcile: runs, history: kept, log } = raw;
         let user_actions = Actions { create: users.create, update: users.update, delete: users.delete };
         let group_actions = Actions { create: groups.create, update: groups.update, delete: groups.delete };
         let settings = Settings {
@@ -190,6 +192,7 @@ impl Settings {
             groups: groups.enabled.then(|| map::groups(&mut checker, groups)),
             group_actions,
             reconcile: reconcile::check(&mut checker, runs),
+            history: history::check(&mut checker, kept),
             log: check_log(&mut checker, log),
             warnings: Vec::new(),
         };
@@ -216,6 +219,11 @@ impl Settings {
         if self.ldap.insecure_skip_tls_verify {
             self.warnings
                 .push("ldap.insecure_skip_tls_verify: anybody on the way can pose as the directory".to_owned());
+        }
+        if self.history.keep < self.reconcile.keep_undo {
+            self.warnings.push(
+                "reconcile.keep_undo is longer than history.keep, after which nothing is left to be undone".to_owned(),
+            );
         }
         let disable = &self.users.disable;
         if !disable.is_any() {

@@ -1,5 +1,5 @@
 //! Who may ask, and for what: whoever holds a token, be it one of ours, one that a client was given for its secret
-//! ([`oauth`](super::oauth)), or one that an issuer whom the operator trusts has signed ([`issuer`]).
+//! ([`oauth`]), or one that an issuer whom the operator trusts has signed ([`issuer`]).
 //!
 //! | what came | status | `error` in `WWW-Authenticate` (RFC 6750 §3.1) |
 //! | --- | --- | --- |

@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::auth::Grant;
 use super::caller::requester;
 use super::error::Scim;
+use super::record::Asked;
 use super::write::{self, Action, permit, to_its_end};
 use super::{Failure, Service, request};
 use crate::scim::bulk::{Bulk, MAX_OPERATIONS, Outcome, Progress, Step, Task};
 use crate::scim::{Access, Kind, Precondition, Resource, Versions};
-use crate::store::Requester;
+use crate::store::{Requester, Verb};
 
 /// Carries the operations out, one after another.
 pub(super) async fn bulk(
@@ -36,7 +37,11 @@ async fn carry_out(service: Arc<Service>, by: &Requester, grant: &Grant, bulk: B
     while let Some(Step { position, task }) = progress.next_step() {
         let outcome = match &outage {
             // Waiting for the directory a thousand times would help nobody.
-            Some(outcome) => Outcome::clone(outcome),
+            Some(outcome) => {
+                let not_tried: Result<(), Failure> = Err(Failure::NotTried);
+                _ = asked(&task).unless_refused(&service, by, not_tried).await;
+                Outcome::clone(outcome)
+            }
             None => match carry_out_one(&service, by, grant, task).await {
                 Ok(outcome) => outcome,
                 Err(failure) => {
@@ -62,25 +67,34 @@ async fn carry_out_one(service: &Arc<Service>, by: &Requester, grant: &Grant, ta
         id: resource.id,
     };
     let demanded = |version: Option<Versions>| Precondition { matches: version, matches_none: None };
+    let permitted = match &task {
+        Task::Create(kind, _) => permit(service, *kind, Action::Create),
+        Task::Replace(kind, ..) | Task::Patch(kind, ..) => permit(service, *kind, Action::Update),
+        Task::Delete(kind, ..) => permit(service, *kind, Action::Delete),
+    };
+    asked(&task).unless_refused(service, by, permitted).await?;
     match task {
-        Task::Create(kind, data) => {
-            permit(service, kind, Action::Create)?;
-            Ok(done(201, write::create(kind, service.clone(), by, data).await?))
-        }
+        Task::Create(kind, data) => Ok(done(201, write::create(kind, service.clone(), by, data).await?)),
         Task::Replace(kind, id, data, version) => {
-            permit(service, kind, Action::Update)?;
             Ok(done(200, write::replace(kind, service.clone(), by, id, data, demanded(version)).await?))
         }
         Task::Patch(kind, id, data, version) => {
-            permit(service, kind, Action::Update)?;
             // As the request alone would be answered.
             let status = if kind == Kind::Group { 204 } else { 200 };
             Ok(done(status, write::patch(kind, service.clone(), by, id, data, demanded(version)).await?))
         }
         Task::Delete(kind, id, version) => {
-            permit(service, kind, Action::Delete)?;
             write::delete(kind, service.clone(), by, id.clone(), demanded(version)).await?;
             Ok(Outcome::Done { status: 204, id, kind, version: None })
         }
+    }
+}
+
+fn asked(task: &Task) -> Asked {
+    match task {
+        Task::Create(kind, data) => Asked::create(*kind).named(data),
+        Task::Replace(kind, id, ..) => Asked::of(Verb::Replace, *kind, id),
+        Task::Patch(kind, id, ..) => Asked::of(Verb::Patch, *kind, id),
+        Task::Delete(kind, id, _) => Asked::of(Verb::Delete, *kind, id),
     }
 }

@@ -172,6 +172,12 @@ impl Failure {
         Outcome::Failed { status, body: error::body(status, answer.scim_type, &answer.detail) }
     }
 
+    /// Status and words of the answer.
+    pub(super) fn told(&self) -> (u16, String) {
+        let answer = self.answer();
+        (answer.status.as_u16(), answer.detail)
+    }
+
     /// Whether the request cannot succeed as it is: what a client sent is then worth a look.
     pub(super) fn is_refusal(&self) -> bool {
         [StatusCode::BAD_REQUEST, StatusCode::CONFLICT].contains(&self.answer().status)

@@ -160,7 +160,7 @@ mod tests {
         let guard = Guard::new();
         let start = Instant::now();
         for number in 0..1_000 {
-            let now = start + WINDOW / 9 * number;
+            let now = start + WINDOW / (REFUSALS - 2) * number;
             assert_eq!(guard.refused_at(GUESSER, now), Verdict::Heard);
         }
     }

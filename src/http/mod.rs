@@ -2,7 +2,7 @@
 //!
 //! A handler parses, calls the bridge or reads the store, and answers; it never builds a change of the
 //! directory. Invariant: every answer of a handler is SCIM's, errors included, and no handler runs before the
-//! token was looked at; but for [`oauth`], which gives out tokens.
+//! token was looked at; but for `oauth`, which gives out tokens, and `health`, which tells nothing of users and groups.
 
 mod auth;
 mod bulk;
@@ -20,6 +20,7 @@ mod pause;
 mod proxies;
 mod rate;
 mod recent;
+mod record;
 mod request;
 mod request_line;
 mod resource;

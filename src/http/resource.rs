@@ -14,12 +14,13 @@ use serde_json::Value;
 use super::auth::{self, Grant};
 use super::caller::{By, requester};
 use super::error::Scim;
+use super::record::Asked;
 use super::request::{self, Query, Segment};
 use super::write::{self, Action, permit, to_its_end};
 use super::{Failure, Service, list};
 use crate::scim::{Kind, ResourceId, version};
 use crate::settle;
-use crate::store::Requester;
+use crate::store::{Requester, Verb};
 
 type Shared = State<Arc<Service>>;
 
@@ -46,11 +47,14 @@ pub(super) fn routes(kind: Kind) -> Router<Arc<Service>> {
 }
 
 async fn create(kind: Kind, service: Arc<Service>, request: Request) -> Result<Response, Failure> {
-    permit(&service, kind, Action::Create)?;
     let (parts, body) = request.into_parts();
-    let projection = Query::read(&parts.uri)?.projection(service.bridge.schema_of(kind))?;
     let by = requester(&parts.extensions)?;
-    let body = request::json(body).await?;
+    let read = async {
+        permit(&service, kind, Action::Create)?;
+        let projection = Query::read(&parts.uri)?.projection(service.bridge.schema_of(kind))?;
+        Ok((projection, request::json(body).await?))
+    };
+    let (projection, body) = Asked::create(kind).unless_refused(&service, &by, read.await).await?;
     let writing = service.clone();
     let created = to_its_end(&service, async move { write::create(kind, writing, &by, body).await }).await?;
     let headers = [(LOCATION, created.location(&service.base_url)), (ETAG, version::tag(created.version))];
@@ -83,12 +87,16 @@ async fn read(
 }
 
 async fn replace(kind: Kind, service: Arc<Service>, id: ResourceId, request: Request) -> Result<Response, Failure> {
-    permit(&service, kind, Action::Update)?;
     let (parts, body) = request.into_parts();
-    let projection = Query::read(&parts.uri)?.projection(service.bridge.schema_of(kind))?;
-    let body = request::json(body).await?;
+    let by = requester(&parts.extensions)?;
+    let read = async {
+        permit(&service, kind, Action::Update)?;
+        let projection = Query::read(&parts.uri)?.projection(service.bridge.schema_of(kind))?;
+        Ok((projection, request::json(body).await?))
+    };
+    let (projection, body) = Asked::of(Verb::Replace, kind, &id).unless_refused(&service, &by, read.await).await?;
     let precondition = request::precondition(&parts.headers);
-    let (by, writing) = (requester(&parts.extensions)?, service.clone());
+    let writing = service.clone();
     let write = async move { write::replace(kind, writing, &by, id, body, precondition).await };
     let replaced = to_its_end(&service, write).await?;
     let tag = [(ETAG, version::tag(replaced.version))];
@@ -97,13 +105,17 @@ async fn replace(kind: Kind, service: Arc<Service>, id: ResourceId, request: Req
 }
 
 async fn patch(kind: Kind, service: Arc<Service>, id: ResourceId, request: Request) -> Result<Response, Failure> {
-    permit(&service, kind, Action::Update)?;
     let (parts, body) = request.into_parts();
-    let query = Query::read(&parts.uri)?;
-    let projection = query.projection(service.bridge.schema_of(kind))?;
-    let body = request::json(body).await?;
+    let by = requester(&parts.extensions)?;
+    let read = async {
+        permit(&service, kind, Action::Update)?;
+        let query = Query::read(&parts.uri)?;
+        let projection = query.projection(service.bridge.schema_of(kind))?;
+        Ok((query, projection, request::json(body).await?))
+    };
+    let (query, projection, body) = Asked::of(Verb::Patch, kind, &id).unless_refused(&service, &by, read.await).await?;
     let precondition = request::precondition(&parts.headers);
-    let (by, writing) = (requester(&parts.extensions)?, service.clone());
+    let writing = service.clone();
     let write = async move { write::patch(kind, writing, &by, id, body, precondition).await };
     let patched = to_its_end(&service, write).await?;
     let tag = [(ETAG, version::tag(patched.version))];
@@ -122,7 +134,8 @@ async fn delete(
     id: ResourceId,
     headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {
-    permit(&service, kind, Action::Delete)?;
+    let permitted = permit(&service, kind, Action::Delete);
+    Asked::of(Verb::Delete, kind, &id).unless_refused(&service, &by, permitted).await?;
     let (precondition, writing) = (request::precondition(&headers), service.clone());
     to_its_end(&service, async move { write::delete(kind, writing, &by, id, precondition).await }).await?;
     Ok(StatusCode::NO_CONTENT)

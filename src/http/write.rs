@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use tracing::Instrument as _;
 
+use super::record::Asked;
 use super::{Allowed, Failure, Service};
 use crate::scim::{Draft, Kind, Patch, Precondition, Resource, ResourceId, redact};
-use crate::store::Requester;
+use crate::store::{Requester, Verb};
 
 pub(super) async fn create(
     kind: Kind,
@@ -16,7 +17,8 @@ pub(super) async fn create(
     by: &Requester,
     body: Value,
 ) -> Result<Resource, Failure> {
-    let draft = Draft::read(service.bridge.schema_of(kind), &body)?;
+    let draft = Draft::read(service.bridge.schema_of(kind), &body).map_err(Failure::from);
+    let draft = Asked::create(kind).named(&body).unless_refused(&service, by, draft).await?;
     Ok(service.bridge.push(by).create(kind, draft).await?)
 }
 
@@ -28,7 +30,8 @@ pub(super) async fn replace(
     body: Value,
     precondition: Precondition,
 ) -> Result<Resource, Failure> {
-    let draft = Draft::read(service.bridge.schema_of(kind), &body)?;
+    let draft = Draft::read(service.bridge.schema_of(kind), &body).map_err(Failure::from);
+    let draft = Asked::of(Verb::Replace, kind, &id).unless_refused(&service, by, draft).await?;
     Ok(service.bridge.push(by).replace(kind, &id, draft, &precondition).await?)
 }
 
@@ -41,7 +44,8 @@ pub(super) async fn patch(
     precondition: Precondition,
 ) -> Result<Resource, Failure> {
     let patched = async {
-        let patch = Patch::read(service.bridge.schema_of(kind), &body)?;
+        let patch = Patch::read(service.bridge.schema_of(kind), &body).map_err(Failure::from);
+        let patch = Asked::of(Verb::Patch, kind, &id).unless_refused(&service, by, patch).await?;
         Ok(service.bridge.push(by).patch(kind, &id, patch, &precondition).await?)
     };
     let patched: Result<Resource, Failure> = patched.await;

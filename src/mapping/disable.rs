@@ -165,8 +165,7 @@ impl Disable {
     pub fn is_barred(&self, lock: AccountLock, entry: &Entry) -> bool {
         let is_locked = || entry.values(&lock.attribute()).iter().any(|value| lock.is_locked(value));
         let passwords = entry.values(&AttributeName::of(PASSWORD_ATTRIBUTE));
-        let is_unusable =
-            || !passwords.is_empty() && passwords.iter().all(|value| value.as_bytes().starts_with(UNUSABLE));
+        let is_unusable = || !passwords.is_empty() && passwords.iter().all(is_unusable);
         if self.lock || self.password {
             return self.lock && is_locked() || self.password && is_unusable();
         }
@@ -181,6 +180,11 @@ impl Disable {
 
 fn without(unwanted: Vec<Value>) -> DesiredAttribute {
     DesiredAttribute { ownership: Ownership::Shared, values: Vec::new(), unwanted }
+}
+
+/// Whether a hash was made unusable.
+pub fn is_unusable(value: &Value) -> bool {
+    value.as_bytes().starts_with(UNUSABLE)
 }
 
 fn unusable(value: &Value) -> Value {

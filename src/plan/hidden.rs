@@ -3,6 +3,8 @@
 //! Not how a plan looks; that is `render`'s. Invariant: whatever is written or printed of a plan went through here, and
 //! what went through here goes through again unchanged.
 
+use std::collections::BTreeSet;
+
 use serde::{Serialize, Serializer};
 
 use crate::directory::attribute::PASSWORD_ATTRIBUTE;
@@ -37,31 +39,43 @@ pub fn is_password(attribute: &AttributeName) -> bool {
 
 /// The change with [`HIDDEN`] for every password. Two changes that differ in passwords alone are the same then.
 pub fn without_passwords(change: &Change) -> Change {
-    match change {
-        Change::Add { dn, attributes } => {
-            Change::Add { dn: dn.clone(), attributes: attributes_without_passwords(attributes) }
-        }
-        Change::Modify { dn, modifications, tolerance } => {
-            let hide = |one: &Modification| Modification {
-                attribute: one.attribute.clone(),
-                action: one.action,
-                values: values_without_passwords(&one.attribute, &one.values),
-            };
-            let modifications = modifications.iter().map(hide).collect();
-            Change::Modify { dn: dn.clone(), modifications, tolerance: *tolerance }
-        }
-        Change::Rename { .. } | Change::Delete { .. } => change.clone(),
-    }
+    shown_change(change, &BTreeSet::new())
 }
 
 /// The attributes with [`HIDDEN`] for every password.
 pub fn attributes_without_passwords(attributes: &Attributes) -> Attributes {
-    let hide = |(name, values): (&AttributeName, &Vec<Value>)| (name.clone(), values_without_passwords(name, values));
-    attributes.iter().map(hide).collect()
+    let show = |(name, values): (&AttributeName, &Vec<Value>)| (name.clone(), shown(name, values, &BTreeSet::new()));
+    attributes.iter().map(show).collect()
 }
 
-fn values_without_passwords(attribute: &AttributeName, values: &[Value]) -> Vec<Value> {
-    if is_password(attribute) { values.iter().map(|_| Value::from(HIDDEN)).collect() } else { values.to_vec() }
+/// The values of an attribute as they may be shown: [`HIDDEN`] for those of a password, and of an attribute that an
+/// operator wants hidden, whatever options it has.
+pub fn shown(attribute: &AttributeName, values: &[Value], hide: &BTreeSet<AttributeName>) -> Vec<Value> {
+    let is_hidden = || hide.iter().any(|hidden| hidden.attribute_type() == attribute.attribute_type());
+    if is_password(attribute) || is_hidden() {
+        return values.iter().map(|_| Value::from(HIDDEN)).collect();
+    }
+    values.to_vec()
+}
+
+/// A change as it may be shown, its values as [`shown`] has them. Names of entries stay as they are.
+pub fn shown_change(change: &Change, hide: &BTreeSet<AttributeName>) -> Change {
+    match change {
+        Change::Add { dn, attributes } => {
+            let show = |(name, values): (&AttributeName, &Vec<Value>)| (name.clone(), shown(name, values, hide));
+            Change::Add { dn: dn.clone(), attributes: attributes.iter().map(show).collect() }
+        }
+        Change::Modify { dn, modifications, tolerance } => {
+            let show = |one: &Modification| Modification {
+                attribute: one.attribute.clone(),
+                action: one.action,
+                values: shown(&one.attribute, &one.values, hide),
+            };
+            let modifications = modifications.iter().map(show).collect();
+            Change::Modify { dn: dn.clone(), modifications, tolerance: *tolerance }
+        }
+        Change::Rename { .. } | Change::Delete { .. } => change.clone(),
+    }
 }
 
 /// Writes a change without its passwords.
@@ -83,6 +97,16 @@ pub(super) fn serialize_attributes<S: Serializer>(attributes: &Attributes, seria
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_operator_wants_hidden_is_hidden_beside_passwords() {
+        let hide = [AttributeName::of("employeeNumber")].into();
+        let values = [Value::from("7"), Value::from("8")];
+        let seen = |name| shown(&AttributeName::of(name), &values, &hide);
+        assert_eq!(seen("EMPLOYEENUMBER;x-old"), [Value::from(HIDDEN), Value::from(HIDDEN)]);
+        assert_eq!(seen("userPassword"), [Value::from(HIDDEN), Value::from(HIDDEN)]);
+        assert_eq!(seen("employeeType"), values);
+    }
 
     #[test]
     fn a_password_is_one_in_every_writing() {

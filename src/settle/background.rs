@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Audience, Bridge, Error, Run};
+use crate::scim::resource::text;
 use crate::scim::{Kind, ResourceId};
-use crate::store::Origin;
+use crate::store::{About, Origin};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -71,8 +72,16 @@ impl Bridge {
             return Ok(Outcome::Done);
         };
         if self.has_pending(&state).await? {
-            let run = Run::new(Origin::Background, format!("settle what is pending of {id}"));
-            self.work(&run).settle_or_revert(id, Audience::Nobody).await?;
+            let document = state.desired().or(state.settled.as_ref().map(|settled| &settled.document));
+            let name = document.and_then(|document| text(document, state.kind.required())).map(str::to_owned);
+            let about = About { verb: None, kind: state.kind, id: Some(id.clone()), name };
+            let run = Run::new(Origin::Background, format!("settle what is pending of {id}")).about(about);
+            let settled = self.work(&run).settle_or_revert(id, Audience::Nobody).await;
+            // What is tried again every few seconds is told when it comes to something.
+            if run.id().is_some() || settled.as_ref().map_or_else(Error::gives_up, |_| true) {
+                self.conclude(&run, &settled).await;
+            }
+            settled?;
         }
         // The resource may be as wanted, and references to it not: those are tried again.
         match self.store.state(id).await? {

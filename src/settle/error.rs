@@ -5,7 +5,8 @@ use crate::ldap;
 use crate::mapping::AttributeRule;
 use crate::plan::{Excess, Refusal};
 use crate::scim::{self, Kind, ResourceId, ScimType};
-use crate::store;
+use crate::settle::explained;
+use crate::store::{self, Ending};
 
 /// A write that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +151,34 @@ pub enum Verdict {
     Internal,
 }
 
+impl Verdict {
+    /// The status of the answer that says so (RFC 7644 §3.12).
+    pub fn status(&self) -> u16 {
+        match self {
+            Verdict::Refused(error) if error.scim_type == ScimType::Uniqueness => 409,
+            Verdict::Refused(_) => 400,
+            Verdict::NotFound(_) => 404,
+            Verdict::OtherVersion(_) => 412,
+            Verdict::Later(_) => 503,
+            Verdict::Operator(_) | Verdict::Internal => 500,
+        }
+    }
+}
+
 impl Error {
+    /// How a write ended that failed so, as the log keeps it: what a client is told where it is the client's fault, and
+    /// otherwise all that is known.
+    pub(super) fn told(&self) -> (Ending, u16, String) {
+        let verdict = self.verdict();
+        let (ending, detail) = match &verdict {
+            Verdict::Refused(error) => (Ending::Refused, error.detail.clone()),
+            Verdict::NotFound(_) | Verdict::OtherVersion(_) => (Ending::Refused, self.to_string()),
+            Verdict::Later(_) => (Ending::PutOff, explained(self)),
+            Verdict::Operator(_) | Verdict::Internal => (Ending::Failed, explained(self)),
+        };
+        (ending, verdict.status(), detail)
+    }
+
     /// Whether what is wanted is given up. Only where the client or the resource is at fault: whatever an
     /// operator has to put right first, such as a missing right, must not cost the disabling of a leaver.
     pub(super) fn gives_up(&self) -> bool {

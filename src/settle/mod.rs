@@ -9,11 +9,13 @@ mod background;
 mod crash;
 mod disable;
 mod error;
+mod explain;
 mod group;
 mod locks;
 mod members;
 mod number;
 mod password;
+mod push;
 mod reconcile;
 mod references;
 mod undo;
@@ -23,9 +25,12 @@ mod write;
 
 pub use adopt::{Match, Scope, Sighting, Standing, Survey};
 pub use error::{Error, Verdict};
+pub use explain::{
+    Access, Agreement, Explained, Explanation, Found, Held, Linked, Listing, Membership, Named, Pending, Roster,
+};
+pub use push::Push;
 pub use reconcile::{Outcome, Progress, Reconciliation, Report, Selection, Stage};
 pub use undo::Undoing;
-pub use write::Push;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,6 +45,7 @@ use crate::scim::{self, Index, Kind, Password, Resource, ResourceId, Schema, Sci
 use crate::store::{Intent, State, Store};
 use crash::{CrashPoint, crash_point};
 use locks::Locks;
+use reconcile::explained;
 use work::{Run, Work};
 
 /// How often an entry is looked at again when it is not as it was seen.

@@ -108,8 +108,7 @@ impl Bridge {
             progress.reached(Stage::Applying, u64::try_from(outcomes.len()).unwrap_or(u64::MAX), of);
         }
         let failed = outcomes.iter().filter(|outcome| **outcome != Outcome::Done).count();
-        let outcome = if failed == 0 { "done".to_owned() } else { format!("{failed} of {} not done", items.len()) };
-        Ok(Report { run: self.end_run(&run, &outcome).await?, outcomes })
+        Ok(Report { run: self.end_run(&run, failed, items.len()).await?, outcomes })
     }
 
     async fn undo_item(&self, run: &Run, item: &Item, done: &Change) -> Result<(), Error> {

@@ -5,28 +5,40 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 use tracing::Instrument as _;
 
 use super::{ATTEMPTS, Audience, Bridge, CrashPoint, Error, Settlement, crash_point, now};
-use crate::directory::{Action, Anchor, AttributeName, Change, Dn, Entry, Tolerance};
+use crate::directory::attribute::PASSWORD_ATTRIBUTE;
+use crate::directory::{Action, Anchor, AttributeName, Change, Dn, Entry, Modification, Tolerance, Value};
 use crate::ldap::{self, Fault};
+use crate::plan::hidden::HIDDEN;
 use crate::plan::{self, Allowance, Plan, Step, reverse};
 use crate::scim::{Kind, ResourceId};
-use crate::store::{NewRun, NotedChange, Origin, Requester, RunId};
+use crate::store::{About, Ending, NewRun, NotedChange, Origin, Requester, RunEnd, RunId};
 
 /// Up to how many values of a list the directory is asked about before they are changed, so that the reverse takes back
 /// no more than what was changed.
 const ASK_AT_MOST: usize = 100;
 
+/// How many bytes of a name are kept in the log: clients may send megabytes.
+const LONGEST_NAME: usize = 300;
+/// How many characters of why something was not done are.
+const LONGEST_OUTCOME: usize = 2_000;
+
 /// What a number of changes belong to: one write of a client, one reconciliation, one undoing.
 #[derive(Debug)]
 pub(super) struct Run {
     new: NewRun,
-    /// Known once something is changed.
+    /// Since when it takes time.
+    began: Instant,
+    /// What is known by now of the one resource that it is about.
+    about: Mutex<Option<About>>,
+    /// Known once something is wanted or changed.
     id: OnceCell<RunId>,
     /// What it may change; `None`: whatever is needed.
     allowance: Option<Allowance>,
@@ -41,9 +53,43 @@ struct Rehearsal {
 }
 
 impl Run {
+    #[expect(clippy::disallowed_methods, reason = "how long a run takes, for the log")]
     pub(super) fn new(origin: Origin, what: String) -> Run {
-        let new = NewRun { origin, what, started: now(), undoes: None, requester: None };
-        Run { new, id: OnceCell::new(), allowance: None, rehearsal: None }
+        let new = NewRun { origin, what, about: None, started: now(), undoes: None, requester: None };
+        let (began, about) = (Instant::now(), Mutex::default());
+        Run { new, began, about, id: OnceCell::new(), allowance: None, rehearsal: None }
+    }
+
+    /// A run that is about one resource.
+    pub(super) fn about(self, about: About) -> Run {
+        Run { about: Mutex::new(Some(about)), ..self }
+    }
+
+    /// Takes in which resource it is.
+    pub(super) fn learn_id(&self, id: &ResourceId) {
+        if let Some(about) = self.known().as_mut() {
+            about.id = Some(id.clone());
+        }
+    }
+
+    /// Takes in what the resource was called when it was met first.
+    pub(super) fn learn_name(&self, name: &str) {
+        if let Some(about) = self.known().as_mut() {
+            about.name.get_or_insert_with(|| name.to_owned());
+        }
+    }
+
+    /// The run with what is known by now of the resource that it is about.
+    fn known_by_now(&self) -> NewRun {
+        let mut about = self.known().clone();
+        if let Some(name) = about.as_mut().and_then(|about| about.name.as_mut()) {
+            name.truncate(name.floor_char_boundary(LONGEST_NAME));
+        }
+        NewRun { about, ..self.new.clone() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<About>> {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A run that may change nothing but what was shown.
@@ -63,14 +109,7 @@ impl Run {
 
     /// A run before an imagined directory, of which nothing is kept but what it would do.
     pub(super) fn rehearsal() -> Run {
-        let new = NewRun {
-            origin: Origin::Reconcile,
-            what: String::new(),
-            started: String::new(),
-            undoes: None,
-            requester: None,
-        };
-        Run { new, id: OnceCell::new(), allowance: None, rehearsal: Some(Rehearsal::default()) }
+        Run { rehearsal: Some(Rehearsal::default()), ..Run::new(Origin::Reconcile, String::new()) }
     }
 
     /// What a rehearsal has done, in order, and how many passwords it has set.
@@ -108,6 +147,34 @@ impl Bridge {
     pub(super) fn work<'a>(&'a self, run: &'a Run) -> Work<'a> {
         Work { bridge: self, run, resource: None }
     }
+
+    /// Keeps how a write came out. That it cannot be kept is no reason to take the write back.
+    pub(super) async fn conclude<T>(&self, run: &Run, written: &Result<T, Error>) {
+        match written {
+            Ok(_) => self.keep_end(run, Ending::Done, None, None).await,
+            Err(error) => {
+                let (ending, status, detail) = error.told();
+                self.keep_end(run, ending, Some(status), Some(&detail)).await;
+            }
+        }
+    }
+
+    pub(super) async fn keep_end(&self, run: &Run, ending: Ending, status: Option<u16>, outcome: Option<&str>) {
+        let end = RunEnd {
+            ending,
+            status,
+            outcome: outcome.map(|text| text.chars().take(LONGEST_OUTCOME).collect()),
+            finished: now(),
+            milliseconds: u64::try_from(run.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        let kept = match run.id() {
+            Some(id) => self.store.end_run(id, &end).await,
+            None => self.store.keep_run(&run.known_by_now(), &end).await.map(|_| ()),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot keep in the log how a write ended");
+        }
+    }
 }
 
 impl<'a> Work<'a> {
@@ -118,6 +185,16 @@ impl<'a> Work<'a> {
 }
 
 impl Work<'_> {
+    pub(super) fn run(&self) -> &Run {
+        self.run
+    }
+
+    /// Has the run in the log from now on, whatever becomes of it.
+    pub(super) async fn begin(&self) -> Result<RunId, Error> {
+        let begun = self.run.id.get_or_try_init(|| async { self.store.begin_run(&self.run.known_by_now()).await });
+        Ok(*begun.await?)
+    }
+
     /// Makes the directory hold what the resource should be. The caller holds the resource's lock.
     ///
     /// # Errors
@@ -187,13 +264,30 @@ impl Work<'_> {
         Ok(anchor)
     }
 
-    /// Sets a password that the server is to hash. It is kept nowhere, and nothing takes it back.
+    /// Sets a password that the server is to hash. That it is set is kept, and nothing takes it back.
     pub(super) async fn give_password(&self, dn: &Dn, password: &SecretString) -> Result<(), Error> {
-        self.directory.set_password(dn, password).await?;
         if let Some(rehearsal) = &self.run.rehearsal {
+            self.directory.set_password(dn, password).await?;
             rehearsal.passwords.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
         }
-        Ok(())
+        let attribute = AttributeName::of(PASSWORD_ATTRIBUTE);
+        let values = vec![Value::from(HIDDEN)];
+        let modifications = vec![Modification { attribute, action: Action::Replace, values }];
+        let noted = NotedChange {
+            resource: self.resource.cloned(),
+            reason: "password".to_owned(),
+            change: Change::Modify { dn: dn.clone(), modifications, tolerance: Tolerance::Exact },
+            reverse: Vec::new(),
+            lost: Some("the password, which is not kept".to_owned()),
+        };
+        let run = self.begin().await?;
+        let position = self.store.note_change(run, &noted).await?;
+        let set = self.directory.set_password(dn, password).await;
+        if let Err(ldap::Error::Answer { .. }) = &set {
+            self.store.strike_change(run, position).await?;
+        }
+        Ok(set?)
     }
 
     /// Keeps what takes a change back, before it is made.
@@ -201,7 +295,7 @@ impl Work<'_> {
         let before = self.before(&step.change).await?;
         let profile = self.directory.profile().await?;
         let reverse = reverse(&step.change, before.as_ref(), &profile.schema);
-        let run = *self.run.id.get_or_try_init(|| self.store.begin_run(&self.run.new)).await?;
+        let run = self.begin().await?;
         let noted = NotedChange {
             resource: self.resource.cloned(),
             reason: step.reason.to_string(),

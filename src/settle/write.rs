@@ -1,12 +1,11 @@
-//! What a client can write: create, replace, patch, delete. Each saves what is wanted and settles it.
+//! How a write is made: create, replace, patch, delete. Each saves what is wanted and settles it.
 
 use std::collections::BTreeSet;
 
 use super::error::unmappable;
 use super::locks::{GroupsGuard, KeyGuard};
 use super::{
-    Audience, Bridge, CrashPoint, Error, Run, Settlement, Work, crash_point, is_deletion, is_pending, now,
-    refuse_unknown,
+    Audience, Bridge, CrashPoint, Error, Settlement, Work, crash_point, is_deletion, is_pending, now, refuse_unknown,
 };
 use crate::mapping::user::map_user;
 use crate::mapping::{References, group::map_group, rules};
@@ -15,85 +14,15 @@ use crate::scim::resource::{self, text};
 use crate::scim::{
     AttributePath, Document, Draft, Kind, MemberChange, Password, Patch, Patched, Precondition, Resource, ResourceId,
 };
-use crate::store::{self, Intent, Origin, Requester, State, Wanted};
+use crate::store::{self, Intent, State, Wanted};
 
 /// A write of an existing resource.
-enum Edit {
+pub(super) enum Edit {
     Replace(Draft),
     Patch(Patch),
 }
 
-/// What a client may do: the writes, each of them a run that is kept under the client's name.
-pub struct Push<'a> {
-    bridge: &'a Bridge,
-    requester: &'a Requester,
-}
-
-impl Push<'_> {
-    fn run(&self, what: String) -> Run {
-        Run::new(Origin::Push, what).answering(self.requester.clone())
-    }
-
-    fn run_on(&self, verb: &str, kind: Kind, id: &ResourceId) -> Run {
-        self.run(format!("{verb} the {} {id}", kind.as_str().to_lowercase()))
-    }
-
-    /// Creates a resource, or continues a creation that no client has heard the end of.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when there is such a resource already.
-    pub async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
-        let name = text(&draft.document, kind.required()).unwrap_or_default();
-        let run = self.run(format!("create the {} {name:?}", kind.as_str().to_lowercase()));
-        self.bridge.work(&run).create(kind, draft).await
-    }
-
-    /// Replaces a resource's attributes; `active` and members that the draft does not name stay.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
-    pub async fn replace(
-        &self,
-        kind: Kind,
-        id: &ResourceId,
-        draft: Draft,
-        precondition: &Precondition,
-    ) -> Result<Resource, Error> {
-        let run = self.run_on("replace", kind, id);
-        self.bridge.work(&run).edit(kind, id, Edit::Replace(draft), precondition).await
-    }
-
-    /// Applies a PATCH.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
-    pub async fn patch(
-        &self,
-        kind: Kind,
-        id: &ResourceId,
-        patch: Patch,
-        precondition: &Precondition,
-    ) -> Result<Resource, Error> {
-        let run = self.run_on("patch", kind, id);
-        self.bridge.work(&run).edit(kind, id, Edit::Patch(patch), precondition).await
-    }
-
-    /// Deletes a resource, its entry and its memberships.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such resource, [`Error::OtherVersion`] when it is not as the client demands.
-    pub async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
-        let run = self.run_on("delete", kind, id);
-        self.bridge.work(&run).delete(kind, id, precondition).await
-    }
-}
-
 impl Bridge {
-    /// Writes for somebody.
-    pub fn push<'a>(&'a self, requester: &'a Requester) -> Push<'a> {
-        Push { bridge: self, requester }
-    }
-
     /// Whether anything is left to do for a resource, members included.
     pub(super) async fn has_pending(&self, state: &State) -> Result<bool, Error> {
         let members = state.kind == Kind::Group && !self.store.unsettled_members(&state.id).await?.is_empty();
@@ -102,7 +31,7 @@ impl Bridge {
 }
 
 impl Work<'_> {
-    async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
+    pub(super) async fn create(&self, kind: Kind, draft: Draft) -> Result<Resource, Error> {
         let name = fold_case(text(&draft.document, kind.required()).unwrap_or_default());
         let _name = self.locks.key(format!("{kind} {name}")).await?;
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
@@ -112,6 +41,7 @@ impl Work<'_> {
         };
         #[expect(clippy::disallowed_methods, reason = "here ids are made")]
         let id = repeated.unwrap_or_else(|| ResourceId(uuid::Uuid::new_v4().to_string()));
+        self.run().learn_id(&id);
         let _resource = self.locks.key(id.as_str()).await?;
         let state = self.store.state(&id).await?;
         let settled = state.as_ref().and_then(|state| state.settled.as_ref()).map(|resource| &resource.document);
@@ -130,7 +60,7 @@ impl Work<'_> {
         self.settle_wanted(&wanted, draft.password.as_ref()).await
     }
 
-    async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
+    pub(super) async fn delete(&self, kind: Kind, id: &ResourceId, precondition: &Precondition) -> Result<(), Error> {
         let _groups = self.groups_guard(kind, GroupsWrite::Structure).await?;
         let _resource = self.locks.key(id.as_str()).await?;
         let mut state = self.visible(kind, id).await?;
@@ -147,12 +77,13 @@ impl Work<'_> {
             members: Vec::new(),
             now: now(),
         };
+        self.begin().await?;
         self.store.want(&wanted).await?;
         crash_point(CrashPoint::Intent);
         self.settle_or_revert(id, Audience::Client(None)).await.map(|_| ())
     }
 
-    async fn edit(
+    pub(super) async fn edit(
         &self,
         kind: Kind,
         id: &ResourceId,
@@ -230,6 +161,8 @@ impl Work<'_> {
     }
 
     async fn settle_wanted(&self, wanted: &Wanted, password: Option<&Password>) -> Result<Resource, Error> {
+        // From here on there is something that a crash leaves undone, and the log is to tell of it.
+        self.begin().await?;
         self.store.want(wanted).await.map_err(|error| name_taken(error, wanted))?;
         crash_point(CrashPoint::Intent);
         self.settle_present(&wanted.id, password).await
@@ -285,7 +218,10 @@ impl Work<'_> {
     async fn visible(&self, kind: Kind, id: &ResourceId) -> Result<State, Error> {
         let state = self.store.state(id).await?;
         let visible = state.filter(|state| state.kind == kind && state.settled.is_some());
-        visible.ok_or_else(|| Error::NotFound(id.clone()))
+        let visible = visible.ok_or_else(|| Error::NotFound(id.clone()))?;
+        let name = visible.settled.as_ref().and_then(|settled| text(&settled.document, kind.required()));
+        name.into_iter().for_each(|name| self.run().learn_name(name));
+        Ok(visible)
     }
 
     /// Who has claimed a user's name: the same creation, not answered yet, or somebody else.

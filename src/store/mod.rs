@@ -12,7 +12,10 @@ mod token;
 
 pub use hold::{Hold, HoldMode, Lease};
 pub use pause::Pause;
-pub use run::{NewRun, NotedChange, Origin, Requester, RunId, RunRecord};
+pub use run::{
+    About, Ending, LoggedChange, NewRun, NotedChange, Origin, Requester, RunEnd, RunFilter, RunId, RunRecord,
+    RunSubject, Standing, Verb,
+};
 pub use sqlite::SqliteStore;
 pub use token::{
     Credential, CredentialKind, NewAccessToken, NewCredential, NewSecret, Presented, Secret, new_token, token_hash,
@@ -116,6 +119,8 @@ pub struct State {
     pub link: Option<Link>,
     /// What is pending.
     pub intent: Option<Intent>,
+    /// Since when that is, RFC 3339 in UTC.
+    pub pending_since: Option<String>,
     /// Whether a client has heard that its creation succeeded. Until then a repeated creation is the
     /// first one's retry.
     pub answered: bool,
@@ -155,6 +160,19 @@ pub enum MemberState {
     Leaving,
     /// Not known to be one; shall not be one if the directory says otherwise.
     Stripped,
+}
+
+/// How many members of a group stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberCounts {
+    /// Members, in the directory too.
+    pub settled: u64,
+    /// Members whose value in the directory is to be seen to.
+    pub renewing: u64,
+    /// Who shall become one.
+    pub joining: u64,
+    /// Who shall be one no longer.
+    pub leaving: u64,
 }
 
 /// A write that is wanted, saved before the directory is touched.
@@ -363,6 +381,13 @@ pub trait Store: Send + Sync {
     /// All that a group wants as members: settled, renewing and joining.
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error>;
 
+    /// The groups that a resource is a member of or is to be one, and where it stands there, ordered by id: stripped ones
+    /// are left out.
+    async fn memberships(&self, member: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error>;
+
+    /// How many members a group has in each state.
+    async fn member_counts(&self, group: &ResourceId) -> Result<MemberCounts, Error>;
+
     /// The first `limit` of those whom a group wants as members (settled, renewing and joining) that come after one, or
     /// from the beginning, ordered by id, with how lists name them.
     async fn listed_after(
@@ -453,8 +478,8 @@ pub trait Store: Send + Sync {
     /// Begins a run, to which changes are noted. Its id is higher than that of every run before it, forgotten ones too.
     ///
     /// This and the notes of the run ([`note_change`](Store::note_change), [`strike_change`](Store::strike_change),
-    /// [`note_undone`](Store::note_undone), [`end_run`](Store::end_run)) are the writes that are not durable when they
-    /// return: one is made before every change of every push, and must not cost a sync of the disk. They survive the end
+    /// [`note_undone`](Store::note_undone), [`end_run`](Store::end_run), [`keep_run`](Store::keep_run)) are the writes that
+    /// are not durable when they return: one is made before every change of every push, and must not cost a sync of the disk. They survive the end
     /// of the process, `kill -9` included, at once. They survive the end of the machine, such as a power cut, from the
     /// next write of any other sort on. What a power cut takes is the latest of them: never one whose successor stays.
     async fn begin_run(&self, run: &NewRun) -> Result<RunId, Error>;
@@ -467,13 +492,29 @@ pub trait Store: Send + Sync {
     async fn strike_change(&self, run: RunId, position: i64) -> Result<(), Error>;
 
     /// Ends a run. One that never ends was cut off; what it noted stands.
-    async fn end_run(&self, run: RunId, outcome: &str, now: &str) -> Result<(), Error>;
+    async fn end_run(&self, run: RunId, end: &RunEnd) -> Result<(), Error>;
+
+    /// Keeps a run that has come to its end without having changed anything.
+    async fn keep_run(&self, run: &NewRun, end: &RunEnd) -> Result<RunId, Error>;
 
     /// What is known of a run.
     async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error>;
 
-    /// The latest runs, the latest first.
-    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, Error>;
+    /// The latest `limit` runs that fulfil the filter, the latest first. Does not cost how many there are in all.
+    async fn runs(&self, filter: &RunFilter, limit: u32) -> Result<Vec<RunRecord>, Error>;
+
+    /// The first `limit` changes of a run in the order in which they were made, those that were undone too; for a
+    /// resource alone where one is named.
+    async fn logged_changes(
+        &self,
+        run: RunId,
+        resource: Option<&ResourceId>,
+        limit: u32,
+    ) -> Result<Vec<LoggedChange>, Error>;
+
+    /// The resources of that kind that a run has known by that name: a `userName` in any case, a `displayName` byte for
+    /// byte.
+    async fn formerly_named(&self, kind: Kind, name: &str) -> Result<Vec<ResourceId>, Error>;
 
     /// The latest `limit` changes of a run that come before a position, or up to the end, the latest first, each with its
     /// position: the order in which they are undone. Those that are undone already are left out.
@@ -483,8 +524,15 @@ pub trait Store: Send + Sync {
     async fn note_undone(&self, run: RunId, position: i64) -> Result<(), Error>;
 
     /// Forgets the runs that finished before a time (RFC 3339, UTC), or started before it and never finished, with all
-    /// that they noted. Returns how many.
+    /// that they noted: in the order of their numbers, up to the first that is younger. Returns how many.
     async fn forget_runs(&self, before: &str) -> Result<u64, Error>;
+
+    /// Forgets the oldest runs, until what is kept of all of them is no more than that many bytes. Returns how many.
+    async fn forget_runs_beyond(&self, bytes: u64) -> Result<u64, Error>;
+
+    /// Forgets what takes back the runs that finished before a time, as [`forget_runs`](Store::forget_runs) has it; the
+    /// rest of them stays. Returns of how many changes.
+    async fn forget_reverses(&self, before: &str) -> Result<u64, Error>;
 
     /// Holds a key against all others, in this process and in others, until the guard is dropped or the process ends,
     /// however it does. Does not wait: `None` when somebody else has the key. Shared holds exclude only exclusive ones;

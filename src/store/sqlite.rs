@@ -11,9 +11,11 @@ mod find;
 mod hold;
 mod index;
 mod intent;
+mod log;
 mod member;
 mod number;
 mod parts;
+mod retention;
 mod row;
 mod run;
 mod setting;
@@ -34,9 +36,9 @@ use parts::insert_adopted;
 use row::{Row, before_text};
 
 use super::{
-    Adopted, Census, Checked, Credential, CredentialKind, Error, Found, Hold, HoldMode, Known, Lease, Listed, Mark,
-    MemberState, NewAccessToken, NewCredential, NewRun, NewSecret, NotedChange, Position, Presented, RunId, RunRecord,
-    Settled, State, Store, Wanted,
+    Adopted, Census, Checked, Credential, CredentialKind, Error, Found, Hold, HoldMode, Known, Lease, Listed,
+    LoggedChange, Mark, MemberCounts, MemberState, NewAccessToken, NewCredential, NewRun, NewSecret, NotedChange,
+    Position, Presented, RunEnd, RunFilter, RunId, RunRecord, Settled, State, Store, Wanted,
 };
 use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
@@ -97,7 +99,13 @@ impl SqliteStore {
         };
         let notes = options.clone().synchronous(unsynced).connect().await?;
         let reader = pool(READERS).connect_with(options.read_only(true)).await?;
-        Ok(SqliteStore { reader, notes: run::Notes::new(notes, writer.clone()), writer, holds, _copy: copy })
+        Ok(SqliteStore {
+            reader,
+            notes: run::Notes::new(notes, writer.clone(), holds.clone()),
+            writer,
+            holds,
+            _copy: copy,
+        })
     }
 
     /// Whether there is a store at a `sqlite://` URL already.
@@ -330,6 +338,14 @@ impl Store for SqliteStore {
         member::wanted(&self.reader, group).await
     }
 
+    async fn memberships(&self, member: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error> {
+        member::memberships(&self.reader, member).await
+    }
+
+    async fn member_counts(&self, group: &ResourceId) -> Result<MemberCounts, Error> {
+        member::counts(&self.reader, group).await
+    }
+
     async fn listed_after(
         &self,
         group: &ResourceId,
@@ -473,20 +489,37 @@ impl Store for SqliteStore {
         self.notes.strike(run, position).await
     }
 
-    async fn end_run(&self, run: RunId, outcome: &str, now: &str) -> Result<(), Error> {
-        self.notes.end_run(run, outcome, now).await
+    async fn end_run(&self, run: RunId, end: &RunEnd) -> Result<(), Error> {
+        self.notes.end_run(run, end).await
+    }
+
+    async fn keep_run(&self, run: &NewRun, end: &RunEnd) -> Result<RunId, Error> {
+        self.notes.keep_run(run, end).await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
-        Ok(run::latest(&self.reader, Some(id), 1).await?.pop())
+        log::one(&self.reader, &self.holds, id).await
     }
 
-    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, Error> {
-        run::latest(&self.reader, None, limit).await
+    async fn runs(&self, filter: &RunFilter, limit: u32) -> Result<Vec<RunRecord>, Error> {
+        log::find(&self.reader, &self.holds, filter, limit).await
+    }
+
+    async fn logged_changes(
+        &self,
+        run: RunId,
+        resource: Option<&ResourceId>,
+        limit: u32,
+    ) -> Result<Vec<LoggedChange>, Error> {
+        log::changes(&self.reader, run, resource, limit).await
+    }
+
+    async fn formerly_named(&self, kind: Kind, name: &str) -> Result<Vec<ResourceId>, Error> {
+        log::formerly_named(&self.reader, kind, name).await
     }
 
     async fn changes_of(&self, run: RunId, before: Option<i64>, limit: u32) -> Result<Vec<(i64, NotedChange)>, Error> {
-        run::changes(&self.reader, run, before, limit).await
+        log::changes_to_undo(&self.reader, run, before, limit).await
     }
 
     async fn note_undone(&self, run: RunId, position: i64) -> Result<(), Error> {
@@ -494,7 +527,15 @@ impl Store for SqliteStore {
     }
 
     async fn forget_runs(&self, before: &str) -> Result<u64, Error> {
-        run::forget(&self.writer, before).await
+        retention::forget_runs(&self.writer, before).await
+    }
+
+    async fn forget_runs_beyond(&self, bytes: u64) -> Result<u64, Error> {
+        retention::forget_runs_beyond(&self.reader, &self.writer, bytes).await
+    }
+
+    async fn forget_reverses(&self, before: &str) -> Result<u64, Error> {
+        retention::forget_reverses(&self.writer, before).await
     }
 
     fn hold(&self, key: &str, mode: HoldMode) -> Result<Option<Hold>, Error> {

@@ -134,7 +134,7 @@ fn a_user_may_be_changed_on_all_sides_at_once() {
 #[test]
 fn a_thousand_members_in_one_request() {
     // The memberof overlay writes a thousand entries within one operation, on a machine that has other stories to tell.
-    let app = TestApp::start_with(Flavor::AsShipped, Settings::default().set("ldap.timeout", "\"60s\""));
+    let app = TestApp::start_with(Flavor::AsShipped, Settings::default().variable("SCIMBRIDGE__LDAP__TIMEOUT", "60s"));
     let names: Vec<String> = (0..1000).map(|number| format!("user{number:04}")).collect();
     let ids: Vec<String> = thread::scope(|scope| {
         let app = &app;

@@ -72,7 +72,7 @@ fn trickle(mut stream: TcpStream, bytes: &[u8]) {
 
 #[test]
 fn who_sends_a_head_too_slowly_is_hung_up_on() {
-    let app = start(&[("SCIMBRIDGE__SERVER__HEADER_TIMEOUT", "400ms")]);
+    let app = start(&[("SCIMBRIDGE__SERVER__HEADER_TIMEOUT", "1s")]);
     trickle(connect_from(LOCAL, app.address()), b"GET /scim/v2/Users?filter=");
     trickle(connect_from(LOCAL, app.address()), b"X-Header: x\r\n");
     let mut silent = connect_from(LOCAL, app.address());
@@ -87,7 +87,7 @@ fn who_sends_a_head_too_slowly_is_hung_up_on() {
 
 #[test]
 fn who_sends_a_body_too_slowly_hears_408() {
-    let app = start(&[("SCIMBRIDGE__SERVER__BODY_TIMEOUT", "300ms")]);
+    let app = start(&[("SCIMBRIDGE__SERVER__BODY_TIMEOUT", "1s")]);
     for method in ["POST /scim/v2/Users", "POST /scim/v2/Bulk", "POST /scim/v2/.search"] {
         let mut stream = connect_from(LOCAL, app.address());
         let head = format!(
@@ -104,7 +104,7 @@ fn who_sends_a_body_too_slowly_hears_408() {
 
 #[test]
 fn a_connection_may_be_idle_for_its_time_and_no_longer() {
-    let app = start(&[("SCIMBRIDGE__SERVER__IDLE_TIMEOUT", "300ms"), ("SCIMBRIDGE__SERVER__HEADER_TIMEOUT", "100ms")]);
+    let app = start(&[("SCIMBRIDGE__SERVER__IDLE_TIMEOUT", "2s"), ("SCIMBRIDGE__SERVER__HEADER_TIMEOUT", "1s")]);
     let mut stream = connect_from(LOCAL, app.address());
     for _ in 0..3 {
         stream.write_all(request(&app.token, "").as_bytes()).unwrap();
@@ -223,7 +223,10 @@ fn more_requests_than_are_answered_at_a_time_come_again_later() {
     app.user("ada");
     app.slapd.pause();
     std::thread::scope(|scope| {
-        let creating = scope.spawn(|| app.post("/Users", &person("bob")));
+        // Refused itself as long as one of the others is being answered.
+        let creating = scope.spawn(|| {
+            wait_for("Bob", || Some(app.post("/Users", &person("bob"))).filter(|answer| answer.status != 503))
+        });
         let refused = wait_for("the one that waits for the directory to be all that is answered", || {
             Some(app.get("/Users")).filter(|answer| answer.status == 503)
         });

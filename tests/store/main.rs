@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use scimbridge::store::{CredentialKind, Error, HoldMode, RunId, SqliteStore, Store};
+use scimbridge::store::{CredentialKind, Error, HoldMode, RunId, SqliteStore, Standing, Store};
 
 use conformance::run::{new_run, noted};
 use conformance::token;
@@ -108,11 +108,14 @@ async fn what_a_killed_process_held_is_free_and_what_it_noted_is_there() {
     drop(store.copy().await.unwrap());
     assert!(copies() > 0, "the child's is in use");
 
+    assert_eq!(store.run(RunId(1)).await.unwrap().unwrap().standing, Standing::UnderWay);
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(store.hold("ada", HoldMode::Exclusive).unwrap().is_some());
     assert!(store.hold("groups", HoldMode::Exclusive).unwrap().is_some());
     store.lease("reconcile", "x").unwrap();
+    let run = store.run(RunId(1)).await.unwrap().unwrap();
+    assert_eq!(run.standing, Standing::CutOff, "nobody works on it any more");
     let changes = store.changes_of(RunId(1), None, 1000).await.unwrap();
     assert_eq!(changes.len(), 100);
     assert_eq!(changes[0].1, noted(99));

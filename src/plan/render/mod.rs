@@ -8,7 +8,7 @@ pub mod text;
 
 pub use json::Json;
 pub use ldif::Ldif;
-pub use text::Text;
+pub use text::{Made, Shown, Text};
 
 use std::fmt::{self, Write as _};
 
@@ -46,12 +46,17 @@ pub enum Sign {
 impl Sign {
     /// The sign of a step.
     pub fn of(step: &Step) -> Sign {
-        match (step.reason, &step.change) {
-            (Reason::Disabled, _) => Sign::Disable,
-            (_, Change::Add { .. }) => Sign::Add,
-            (_, Change::Modify { .. }) => Sign::Modify,
-            (_, Change::Rename { .. }) => Sign::Rename,
-            (_, Change::Delete { .. }) => Sign::Delete,
+        Sign::for_reason(&step.change, &step.reason.to_string())
+    }
+
+    /// The sign of a change that was made for a reason.
+    fn for_reason(change: &Change, reason: &str) -> Sign {
+        match change {
+            _ if reason == Reason::Disabled.to_string() => Sign::Disable,
+            Change::Add { .. } => Sign::Add,
+            Change::Modify { .. } => Sign::Modify,
+            Change::Rename { .. } => Sign::Rename,
+            Change::Delete { .. } => Sign::Delete,
         }
     }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{Amount, OneLine, Report, Sign, grouped};
-use crate::directory::{Action, AttributeName, Change, Modification, Value};
+use crate::directory::{Action, AttributeName, Attributes, Change, Modification, Value};
 use crate::plan::hidden::{HIDDEN, is_password};
 use crate::plan::proposal::{Item, Proposed, Subject};
 
@@ -63,6 +63,23 @@ impl Text<'_> {
     }
 }
 
+/// A change that was made, as text: a line, and one for each value.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// The change, as it may be shown.
+    pub change: &'a Change,
+    /// Why it was made.
+    pub reason: &'a str,
+}
+
+impl fmt::Display for Made<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = Sign::for_reason(self.change, self.reason).as_char();
+        writeln!(f, "{sign} <{}>: {}", OneLine(self.change.dn()), OneLine(self.reason))?;
+        write_values_of(f, self.change, &Attributes::new())
+    }
+}
+
 fn write_item(f: &mut impl fmt::Write, item: &Item) -> fmt::Result {
     for proposed in &item.steps {
         write_step(f, &item.subject, proposed)?;
@@ -95,26 +112,29 @@ pub(in crate::plan) fn write_step(f: &mut impl fmt::Write, subject: &Subject, pr
         write!(f, "; {}", OneLine(last_change))?;
     }
     f.write_char('\n')?;
-    match &step.change {
+    write_values_of(f, &step.change, &proposed.before)
+}
+
+/// Writes a line for each value that a change brings or takes.
+fn write_values_of(f: &mut impl fmt::Write, change: &Change, before: &Attributes) -> fmt::Result {
+    match change {
         Change::Add { attributes, .. } => {
             attributes.iter().try_for_each(|(name, values)| write_values(f, '+', name, &all(values)))
         }
-        Change::Delete { .. } => {
-            proposed.before.iter().try_for_each(|(name, values)| write_values(f, '-', name, &all(values)))
-        }
+        Change::Delete { .. } => before.iter().try_for_each(|(name, values)| write_values(f, '-', name, &all(values))),
         Change::Modify { modifications, .. } => {
-            modifications.iter().try_for_each(|modification| write_modification(f, modification, proposed))
+            modifications.iter().try_for_each(|modification| write_modification(f, modification, before))
         }
-        Change::Rename { new_rdn, new_parent, .. } => {
+        Change::Rename { dn, new_rdn, new_parent } => {
             let parent = new_parent.clone().or_else(|| dn.parent()).unwrap_or_default();
             writeln!(f, "    + dn: <{}>", OneLine(parent.child(new_rdn.clone())))
         }
     }
 }
 
-fn write_modification(f: &mut impl fmt::Write, modification: &Modification, proposed: &Proposed) -> fmt::Result {
+fn write_modification(f: &mut impl fmt::Write, modification: &Modification, before: &Attributes) -> fmt::Result {
     let Modification { attribute, action, values } = modification;
-    let before = proposed.before.get(attribute).map(Vec::as_slice).unwrap_or_default();
+    let before = before.get(attribute).map(Vec::as_slice).unwrap_or_default();
     match action {
         Action::Add => write_values(f, '+', attribute, &all(values)),
         Action::Delete if values.is_empty() => write_all_gone(f, attribute, before),
@@ -159,12 +179,13 @@ fn write_values(f: &mut impl fmt::Write, sign: char, attribute: &AttributeName, 
 }
 
 /// A value on one line.
-struct Shown<'a>(&'a AttributeName, &'a Value);
+pub struct Shown<'a>(pub &'a AttributeName, pub &'a Value);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shown(attribute, value) = self;
         match value.as_str() {
+            Some(HIDDEN) => f.write_str(HIDDEN),
             _ if is_password(attribute) => f.write_str(HIDDEN),
             Some(text) => write!(f, "{text:?}"),
             None => write!(f, "{}", Amount(value.as_bytes().len() as u64, "byte", "bytes")),

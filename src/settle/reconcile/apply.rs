@@ -14,8 +14,8 @@ use super::{Progress, Reconciliation, Stage, Suspect};
 use crate::plan::{Allowance, Item};
 use crate::scim::{Kind, ResourceId};
 use crate::settle::work::Run;
-use crate::settle::{Bridge, Error, now};
-use crate::store::{Origin, RunId};
+use crate::settle::{Bridge, Error};
+use crate::store::{Ending, Origin, RunId};
 
 /// How many resources are settled at a time: the directory syncs its disk for one while it judges another.
 const AT_ONCE: usize = 16;
@@ -89,16 +89,27 @@ impl Bridge {
         let outcomes: Vec<Outcome> = outcomes.into_values().collect();
         self.settle_consequences(&run, found).await?;
         let failed = outcomes.iter().filter(|outcome| !matches!(outcome, Outcome::Done | Outcome::Overtaken)).count();
-        let outcome = if failed == 0 { "done".to_owned() } else { format!("{failed} of {} not done", items.len()) };
-        Ok(Report { run: self.end_run(&run, &outcome).await?, outcomes })
+        Ok(Report { run: self.end_run(&run, failed, items.len()).await?, outcomes })
     }
 
-    /// Ends a run. Returns its number if there is anything to take back: what the directory has refused is not.
-    pub(in crate::settle) async fn end_run(&self, run: &Run, outcome: &str) -> Result<Option<RunId>, Error> {
+    /// Ends a run of which so many of its items are not done. Returns its number if there is anything to take back: what
+    /// the directory has refused is not.
+    pub(in crate::settle) async fn end_run(
+        &self,
+        run: &Run,
+        failed: usize,
+        items: usize,
+    ) -> Result<Option<RunId>, Error> {
         let Some(id) = run.id() else {
             return Ok(None);
         };
-        self.store.end_run(id, outcome, &now()).await?;
+        match failed {
+            0 => self.keep_end(run, Ending::Done, None, None).await,
+            _ => {
+                let outcome = format!("{failed} of {items} not done");
+                self.keep_end(run, Ending::Failed, None, Some(&outcome)).await;
+            }
+        }
         Ok(self.store.run(id).await?.filter(|run| run.changes > 0).map(|run| run.id))
     }
 

@@ -104,6 +104,26 @@ impl Bridge {
         self.judge_group(rules, scan, &profile, &entry, &states).await.map(|_| ())
     }
 
+    /// How the lists of a group's entry differ from who is wanted, of all groups that share it.
+    pub(in crate::settle) async fn members_of_entry(
+        &self,
+        rules: &GroupRules,
+        entry: &Entry,
+        link: &Link,
+    ) -> Result<RosterDrift, Error> {
+        let states = self.store.linked_states(std::slice::from_ref(&link.anchor)).await?;
+        let groups: Vec<&State> = states.iter().filter(|state| state.kind == Kind::Group).collect();
+        let profile = self.directory.profile().await?;
+        let mut all = RosterDrift::default();
+        for (_, drift) in self.roster_drift(rules, &profile, entry, &groups).await? {
+            all.missing.extend(drift.missing);
+            all.strays.extend(drift.strays);
+            all.strangers.extend(drift.strangers);
+            all.idle_placeholder |= drift.idle_placeholder;
+        }
+        Ok(all)
+    }
+
     async fn judge_group(
         &self,
         rules: &GroupRules,
@@ -255,7 +275,7 @@ impl Bridge {
     }
 }
 
-fn attributes_with_members(rules: &GroupRules) -> Vec<AttributeName> {
+pub(in crate::settle) fn attributes_with_members(rules: &GroupRules) -> Vec<AttributeName> {
     let mut attributes = observed_attributes(rules);
     attributes.extend(rules.members.iter().map(|rule| rule.attribute.clone()));
     attributes

@@ -14,6 +14,7 @@ mod users;
 
 pub use apply::{Outcome, Report};
 pub(super) use rehearse::{USER, explained};
+pub(super) use users::has_class_of;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,22 +95,22 @@ impl Suspect {
 
 /// A value that is not to stay in a list.
 #[derive(Clone, Debug)]
-struct Stray {
+pub(super) struct Stray {
     attribute: AttributeName,
-    value: Value,
+    pub(super) value: Value,
     /// For whom it stands: they may be listed under another name once they are as wanted. Empty for a stranger.
     owners: BTreeSet<ResourceId>,
 }
 
 /// How the lists of a group's entry differ from who is wanted.
 #[derive(Clone, Debug, Default)]
-struct RosterDrift {
+pub(super) struct RosterDrift {
     /// Who is wanted and not listed.
-    missing: BTreeSet<ResourceId>,
+    pub(super) missing: BTreeSet<ResourceId>,
     /// What is listed and stands for nobody who is wanted, and is not to stay.
-    strays: Vec<Stray>,
+    pub(super) strays: Vec<Stray>,
     /// Members that nobody here knows, and that stay.
-    strangers: Vec<Value>,
+    pub(super) strangers: Vec<Value>,
     /// Whether the value that stands in for nobody stands beside somebody.
     idle_placeholder: bool,
 }

@@ -282,7 +282,7 @@ impl Bridge {
         Ok((branch == Branch::Hidden).then_some(parent))
     }
 
-    pub(super) fn base_of(&self, kind: Kind) -> &Dn {
+    pub(in crate::settle) fn base_of(&self, kind: Kind) -> &Dn {
         match (kind, &self.rules.groups) {
             (Kind::Group, Some(groups)) => &groups.base_dn,
             _ => &self.rules.users.base_dn,

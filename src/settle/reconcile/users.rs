@@ -106,7 +106,7 @@ impl Bridge {
 }
 
 /// Whether an entry has one of the classes, other than the one that every entry has.
-pub(super) fn has_class_of(classes: &[Value], entry: &Entry) -> bool {
+pub(in crate::settle) fn has_class_of(classes: &[Value], entry: &Entry) -> bool {
     let present = entry.values(&AttributeName::of("objectClass"));
     let tells = |class: &&Value| !Matching::CaseIgnore.equal(class, &Value::from("top"));
     classes.iter().filter(tells).any(|class| present.iter().any(|other| Matching::CaseIgnore.equal(class, other)))

@@ -15,6 +15,7 @@ CREATE TABLE resource (
     previous_key    BLOB,
     intent          TEXT,                       -- put | delete; NULL when nothing is pending
     intent_document TEXT,                       -- what a put wants
+    intent_since    TEXT,                       -- since when something is pending, while something is
     answered        BIGINT NOT NULL,            -- 0 until a client has heard that its creation succeeded
     may_be_disabled BIGINT NOT NULL,            -- 1 from when a user is kept out until let in again: it is ours to undo
     before_disable  TEXT,                       -- what stood in the entry before that, as JSON
@@ -92,32 +93,54 @@ CREATE TABLE number (
 );
 CREATE INDEX number_of ON number (resource_id) WHERE resource_id IS NOT NULL;
 
--- What was done to the directory, so that it can be undone: a push, work in the background, a reconcile, an undo.
+-- What was done, or was to be done, so that it can be told and undone: a push, work in the background, a reconcile, an
+-- undo.
 CREATE TABLE run (
-    id       BIGINT NOT NULL PRIMARY KEY,       -- counts up; none is given twice (see the setting "last run forgotten")
-    origin   TEXT   NOT NULL,                   -- push | background | reconcile | undo
-    what     TEXT   NOT NULL,                   -- one line for people
-    started  TEXT   NOT NULL,                   -- RFC 3339, UTC
-    finished TEXT,                              -- NULL while it goes on, and for ever when it was cut off
-    outcome  TEXT,                              -- one line for people
-    undoes   BIGINT,                            -- the run that an undo turns around
-    token    TEXT,                              -- of whose request: the name of the token; NULL when it answers none
-    address  TEXT,                              -- where that came from
-    request  TEXT                               -- the id under which the log speaks of it
+    id           BIGINT NOT NULL PRIMARY KEY,   -- counts up; none is given twice (see the setting "last run forgotten")
+    origin       TEXT   NOT NULL,               -- push | background | reconcile | undo
+    what         TEXT   NOT NULL,               -- one line for people
+    verb         TEXT,                          -- create | replace | patch | delete: what a client asks for
+    kind         TEXT,                          -- User | Group: of the one resource that it is about
+    resource_id  TEXT,
+    name         TEXT,                          -- what that was called
+    folded       TEXT,                          -- by which it is found: a userName without case
+    started      TEXT   NOT NULL,               -- RFC 3339, UTC
+    finished     TEXT,                          -- NULL while it goes on, and for ever when it was cut off
+    ending       TEXT   NOT NULL,               -- done | refused | put off | failed; open until then
+    status       BIGINT,                        -- what the client was told, of HTTP, where not all is well
+    outcome      TEXT,                          -- one line for people
+    milliseconds BIGINT,                        -- how long it took
+    process      TEXT,                          -- who works on it: held as a key for as long as that lives
+    undoes       BIGINT,                        -- the run that an undo turns around
+    token        TEXT,                          -- of whose request: the name of the token; NULL when it answers none
+    address      TEXT,                          -- where that came from
+    request      TEXT                           -- the id under which the log speaks of it
 );
+-- One page each is written with every run: no more of them than the log is asked by.
+CREATE INDEX run_about ON run (resource_id, id) WHERE resource_id IS NOT NULL;
+CREATE INDEX run_named ON run (folded, kind, id) WHERE folded IS NOT NULL;
+CREATE INDEX run_started ON run (started, id);
+CREATE INDEX run_answering ON run (request) WHERE request IS NOT NULL;
+CREATE INDEX run_troubled ON run (id) WHERE ending <> 'done';
+CREATE INDEX run_of_nobody ON run (origin, id) WHERE origin <> 'push';
 
 CREATE TABLE run_change (
     run_id      BIGINT NOT NULL,
     position    BIGINT NOT NULL,                -- counts up from 1 in the order in which the changes were noted
     resource_id TEXT,                           -- for whom
+    dn          TEXT   NOT NULL,                -- of which entry, in the form that equal names share
+    new_dn      TEXT,                           -- the name that it gets
     reason      TEXT   NOT NULL,
     change      TEXT   NOT NULL,                -- as JSON
-    reverse     TEXT   NOT NULL,                -- the changes that undo it, as a JSON array
+    reverse     TEXT,                           -- the changes that undo it, as a JSON array; NULL when it is kept no longer
     lost        TEXT,                           -- what they do not bring back, for people
     undone      BIGINT NOT NULL DEFAULT 0,      -- 1 once an undo has turned it around
     PRIMARY KEY (run_id, position)
 );
 CREATE INDEX run_change_undone ON run_change (run_id) WHERE undone = 1;
+CREATE INDEX run_change_of ON run_change (dn, run_id);
+CREATE INDEX run_change_to ON run_change (new_dn, run_id) WHERE new_dn IS NOT NULL;
+CREATE INDEX run_change_for ON run_change (resource_id, run_id) WHERE resource_id IS NOT NULL;
 
 -- Who may ask: whoever holds a token, or a client, which is given access tokens for its secret.
 CREATE TABLE credential (

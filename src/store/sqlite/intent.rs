@@ -19,9 +19,12 @@ pub(super) async fn want(writer: &SqlitePool, wanted: &Wanted) -> Result<(), Err
             Intent::Delete => ("delete", None),
         };
         sqlx::query(
-            "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_disabled, merged)
-             VALUES ($1, $2, 0, $3, $3, $4, $5, 0, 0, 0)
+            "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, intent_since, answered,
+                 may_be_disabled, merged)
+             VALUES ($1, $2, 0, $3, $3, $4, $5, $3, 0, 0, 0)
              ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document,
+                 intent_since =
+                     CASE WHEN resource.intent IS NULL THEN excluded.intent_since ELSE resource.intent_since END,
                  merged = CASE WHEN resource.intent = 'put' THEN 1 ELSE 0 END",
         )
         .bind(wanted.id.as_str())

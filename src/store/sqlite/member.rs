@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use super::super::{Error, Listed, MemberState};
+use super::super::{Error, Listed, MemberCounts, MemberState};
 use super::compare::in_one_row;
 use super::row::{bytes_of_hex, member_state};
 use super::{CHUNK, failure};
@@ -133,4 +133,44 @@ pub(super) async fn listed_after(
     }
     listed.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(listed)
+}
+
+pub(super) async fn memberships(
+    reader: &SqlitePool,
+    member: &ResourceId,
+) -> Result<Vec<(ResourceId, MemberState)>, Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT group_id, state FROM member WHERE member_id = $1 AND state <> 'stripped' ORDER BY group_id",
+    )
+    .bind(member.as_str())
+    .fetch_all(reader)
+    .await
+    .map_err(failure("read the memberships of a resource"))?;
+    let membership = |(group, state): (String, String)| {
+        let group = ResourceId(group);
+        let state = member_state(&group, &state)?;
+        Ok((group, state))
+    };
+    rows.into_iter().map(membership).collect()
+}
+
+pub(super) async fn counts(reader: &SqlitePool, group: &ResourceId) -> Result<MemberCounts, Error> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT state, COUNT(*) FROM member WHERE group_id = $1 GROUP BY state")
+            .bind(group.as_str())
+            .fetch_all(reader)
+            .await
+            .map_err(failure("count the members of a group"))?;
+    let mut counts = MemberCounts::default();
+    for (state, number) in rows {
+        let number = number.unsigned_abs();
+        match member_state(group, &state)? {
+            MemberState::Settled => counts.settled = number,
+            MemberState::Renewing => counts.renewing = number,
+            MemberState::Joining => counts.joining = number,
+            MemberState::Leaving => counts.leaving = number,
+            MemberState::Stripped => {}
+        }
+    }
+    Ok(counts)
 }

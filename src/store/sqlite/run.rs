@@ -1,19 +1,22 @@
-//! Runs and their changes. The notes go through a connection of their own, which does not sync.
+//! The notes of runs and their changes. They go through a connection of their own, which does not sync.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
-use super::super::{Error, NewRun, NotedChange, Origin, Requester, RunId, RunRecord};
-use super::{begin, commit, failure};
-use crate::scim::ResourceId;
-
-/// How many runs are forgotten in one transaction, so that nobody waits long behind it.
-const CHUNK_OF_RUNS: i64 = 500;
+use super::super::{About, Error, Hold, HoldMode, NewRun, NotedChange, RunEnd, RunId, Verb};
+use super::failure;
+use super::hold::Holds;
+use crate::directory::{Change, Dn};
+use crate::scim::index::fold_case;
+use crate::scim::{Kind, ResourceId};
 
 /// The setting that keeps the highest id of a run that was forgotten.
-const LAST_FORGOTTEN: &str = "last run forgotten";
+pub(super) const LAST_FORGOTTEN: &str = "last run forgotten";
+
+/// What stands where its ending will, of a run that goes on or was cut off.
+pub(super) const OPEN: &str = "open";
 
 /// The connection that writes notes. SQLite syncs a commit under `synchronous = FULL` and leaves it to the next one under
 /// `NORMAL`; in both the commit is in the log, in the order of commits, for every process that reads.
@@ -27,11 +30,29 @@ pub(super) struct Notes {
     /// Taken while a note is written: whoever waits for the pool is served in turn, whoever waits for SQLite's own lock
     /// asks again after pauses.
     writer: SqlitePool,
+    holds: Arc<Holds>,
+    /// By which runs of this process are told from those of one that is no more.
+    process: Arc<OnceLock<(String, Hold)>>,
 }
 
 impl Notes {
-    pub(super) fn new(connection: SqliteConnection, writer: SqlitePool) -> Notes {
-        Notes { connection: Arc::new(Mutex::new(connection)), writer }
+    pub(super) fn new(connection: SqliteConnection, writer: SqlitePool, holds: Arc<Holds>) -> Notes {
+        Notes { connection: Arc::new(Mutex::new(connection)), writer, holds, process: Arc::default() }
+    }
+
+    /// The name of this process, held as a key for as long as it lives.
+    fn process(&self) -> Result<&str, Error> {
+        if self.process.get().is_none() {
+            let mut random = [0; 16];
+            let failed = |source| Error::Access { attempt: "name this process", source };
+            getrandom::fill(&mut random).map_err(|error| failed(sqlx::Error::Io(std::io::Error::other(error))))?;
+            let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            if let Some(hold) = self.holds.hold(&key_of(&name), HoldMode::Exclusive)? {
+                // Another task may have been faster: its name is as good.
+                _ = self.process.set((name, hold));
+            }
+        }
+        Ok(self.process.get().map_or("", |(name, _)| name))
     }
 
     pub(super) async fn execute(
@@ -56,9 +77,20 @@ impl Notes {
     }
 
     pub(super) async fn begin_run(&self, run: &NewRun) -> Result<RunId, Error> {
+        self.insert(run, Some(self.process()?), None).await
+    }
+
+    pub(super) async fn keep_run(&self, run: &NewRun, end: &RunEnd) -> Result<RunId, Error> {
+        self.insert(run, None, Some(end)).await
+    }
+
+    async fn insert(&self, run: &NewRun, process: Option<&str>, end: Option<&RunEnd>) -> Result<RunId, Error> {
+        let about = run.about.as_ref();
         let insert = sqlx::query_scalar(
-            "INSERT INTO run (id, origin, what, started, undoes, token, address, request)
-             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7 FROM
+            "INSERT INTO run (id, origin, what, started, undoes, token, address, request, verb, kind, resource_id, name,
+                 folded, process, ending, status, outcome, finished, milliseconds)
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                 $19 FROM
                  (SELECT MAX(id) AS id FROM run UNION ALL
                   SELECT CAST(value AS BIGINT) AS id FROM setting WHERE name = $8) AS given
              RETURNING id",
@@ -70,14 +102,25 @@ impl Notes {
         .bind(run.requester.as_ref().map(|requester| &requester.token))
         .bind(run.requester.as_ref().map(|requester| &requester.address))
         .bind(run.requester.as_ref().map(|requester| &requester.request))
-        .bind(LAST_FORGOTTEN);
+        .bind(LAST_FORGOTTEN)
+        .bind(about.and_then(|about| about.verb).map(Verb::as_str))
+        .bind(about.map(|about| about.kind.as_str()))
+        .bind(about.and_then(|about| about.id.as_ref()).map(ResourceId::as_str))
+        .bind(about.and_then(|about| about.name.as_deref()))
+        .bind(about.and_then(found_by))
+        .bind(process)
+        .bind(end.map_or(OPEN, |end| end.ending.as_str()))
+        .bind(end.and_then(|end| end.status).map(i64::from))
+        .bind(end.and_then(|end| end.outcome.as_deref()))
+        .bind(end.map(|end| end.finished.as_str()))
+        .bind(end.map(milliseconds));
         self.number("begin a run", insert).await.map(RunId)
     }
 
     pub(super) async fn change(&self, RunId(run): RunId, noted: &NotedChange) -> Result<i64, Error> {
         let insert = sqlx::query_scalar(
-            "INSERT INTO run_change (run_id, position, resource_id, reason, change, reverse, lost)
-             SELECT $1, COALESCE(MAX(position), 0) + 1, $2, $3, $4, $5, $6 FROM run_change WHERE run_id = $1
+            "INSERT INTO run_change (run_id, position, resource_id, reason, change, reverse, lost, dn, new_dn)
+             SELECT $1, COALESCE(MAX(position), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM run_change WHERE run_id = $1
              RETURNING position",
         )
         .bind(run)
@@ -85,7 +128,9 @@ impl Notes {
         .bind(&noted.reason)
         .bind(serde_json::json!(noted.change).to_string())
         .bind(serde_json::json!(noted.reverse).to_string())
-        .bind(&noted.lost);
+        .bind(&noted.lost)
+        .bind(noted.change.dn().normalized())
+        .bind(new_name(&noted.change).map(|dn| dn.normalized()));
         self.number("note a change", insert).await
     }
 
@@ -94,9 +139,17 @@ impl Notes {
         self.execute("take the note of a change back", delete).await
     }
 
-    pub(super) async fn end_run(&self, RunId(run): RunId, outcome: &str, now: &str) -> Result<(), Error> {
-        let update = sqlx::query("UPDATE run SET outcome = $2, finished = $3 WHERE id = $1");
-        self.execute("end a run", update.bind(run).bind(outcome).bind(now)).await
+    pub(super) async fn end_run(&self, RunId(run): RunId, end: &RunEnd) -> Result<(), Error> {
+        let update = sqlx::query(
+            "UPDATE run SET ending = $2, status = $3, outcome = $4, finished = $5, milliseconds = $6 WHERE id = $1",
+        )
+        .bind(run)
+        .bind(end.ending.as_str())
+        .bind(end.status.map(i64::from))
+        .bind(&end.outcome)
+        .bind(&end.finished)
+        .bind(milliseconds(end));
+        self.execute("end a run", update).await
     }
 
     pub(super) async fn undone(&self, RunId(run): RunId, position: i64) -> Result<(), Error> {
@@ -105,137 +158,34 @@ impl Notes {
     }
 }
 
-/// A run's row with its counts.
-#[derive(sqlx::FromRow)]
-struct RunRow {
-    id: i64,
-    origin: String,
-    what: String,
-    started: String,
-    finished: Option<String>,
-    outcome: Option<String>,
-    undoes: Option<i64>,
-    token: Option<String>,
-    address: Option<String>,
-    request: Option<String>,
-    changes: i64,
-    undone: i64,
+/// The key that a process of that name holds.
+pub(super) fn key_of(process: &str) -> String {
+    format!("process {process}")
 }
 
-impl RunRow {
-    fn record(self) -> Result<RunRecord, Error> {
-        let id = RunId(self.id);
-        Ok(RunRecord {
-            id,
-            origin: Origin::named(&self.origin).ok_or(Error::DamagedRun { what: "origin", run: id })?,
-            what: self.what,
-            started: self.started,
-            finished: self.finished,
-            outcome: self.outcome,
-            undoes: self.undoes.map(RunId),
-            requester: self.token.map(|token| Requester {
-                token,
-                address: self.address.unwrap_or_default(),
-                request: self.request.unwrap_or_default(),
-            }),
-            changes: self.changes.unsigned_abs(),
-            undone: self.undone.unsigned_abs(),
-        })
+/// By what a name is found: a `userName` without case, a `displayName` byte for byte.
+pub(super) fn folded(kind: Kind, name: &str) -> String {
+    match kind {
+        Kind::User => fold_case(name),
+        Kind::Group => name.to_owned(),
     }
 }
 
-/// The latest runs, of all or of one id.
-pub(super) async fn latest(reader: &SqlitePool, only: Option<RunId>, limit: u32) -> Result<Vec<RunRecord>, Error> {
-    let (from, to) = only.map_or((i64::MIN, i64::MAX), |RunId(id)| (id, id));
-    let rows: Vec<RunRow> = sqlx::query_as(
-        "SELECT id, origin, what, started, finished, outcome, undoes, token, address, request,
-                (SELECT COUNT(*) FROM run_change WHERE run_id = run.id) AS changes,
-                (SELECT COUNT(*) FROM run_change WHERE run_id = run.id AND undone = 1) AS undone
-         FROM run WHERE id BETWEEN $1 AND $2 ORDER BY id DESC LIMIT $3",
-    )
-    .bind(from)
-    .bind(to)
-    .bind(i64::from(limit))
-    .fetch_all(reader)
-    .await
-    .map_err(failure("read runs"))?;
-    rows.into_iter().map(RunRow::record).collect()
+fn found_by(about: &About) -> Option<String> {
+    about.name.as_deref().map(|name| folded(about.kind, name))
 }
 
-#[derive(sqlx::FromRow)]
-struct ChangeRow {
-    position: i64,
-    resource_id: Option<String>,
-    reason: String,
-    change: String,
-    reverse: String,
-    lost: Option<String>,
+fn milliseconds(end: &RunEnd) -> i64 {
+    i64::try_from(end.milliseconds).unwrap_or(i64::MAX)
 }
 
-impl ChangeRow {
-    fn noted(self, run: RunId) -> Result<(i64, NotedChange), Error> {
-        let damaged = |_| Error::DamagedRun { what: "change", run };
-        let noted = NotedChange {
-            resource: self.resource_id.map(ResourceId),
-            reason: self.reason,
-            change: serde_json::from_str(&self.change).map_err(damaged)?,
-            reverse: serde_json::from_str(&self.reverse).map_err(damaged)?,
-            lost: self.lost,
-        };
-        Ok((self.position, noted))
-    }
-}
-
-pub(super) async fn changes(
-    reader: &SqlitePool,
-    run: RunId,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<(i64, NotedChange)>, Error> {
-    let rows: Vec<ChangeRow> = sqlx::query_as(
-        "SELECT position, resource_id, reason, change, reverse, lost FROM run_change
-         WHERE run_id = $1 AND position < $2 AND undone = 0 ORDER BY position DESC LIMIT $3",
-    )
-    .bind(run.0)
-    .bind(before.unwrap_or(i64::MAX))
-    .bind(i64::from(limit))
-    .fetch_all(reader)
-    .await
-    .map_err(failure("read the changes of a run"))?;
-    rows.into_iter().map(|row| row.noted(run)).collect()
-}
-
-pub(super) async fn forget(writer: &SqlitePool, before: &str) -> Result<u64, Error> {
-    let attempt = "forget old runs";
-    let mut forgotten = 0;
-    loop {
-        let mut write = begin(writer).await?;
-        let ids: Vec<i64> = sqlx::query_scalar(
-            "DELETE FROM run WHERE id IN
-                 (SELECT id FROM run WHERE COALESCE(finished, started) < $1 ORDER BY id LIMIT $2) RETURNING id",
-        )
-        .bind(before)
-        .bind(CHUNK_OF_RUNS)
-        .fetch_all(&mut *write)
-        .await
-        .map_err(failure(attempt))?;
-        for id in &ids {
-            let done = sqlx::query("DELETE FROM run_change WHERE run_id = $1").bind(id).execute(&mut *write).await;
-            done.map_err(failure(attempt))?;
+/// The name that a change gives an entry.
+fn new_name(change: &Change) -> Option<Dn> {
+    match change {
+        Change::Rename { dn, new_rdn, new_parent } => {
+            let parent = new_parent.clone().or_else(|| dn.parent()).unwrap_or_default();
+            Some(parent.child(new_rdn.clone()))
         }
-        let Some(highest) = ids.iter().max() else {
-            return Ok(forgotten);
-        };
-        sqlx::query(
-            "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
-             WHERE CAST(setting.value AS BIGINT) < CAST(excluded.value AS BIGINT)",
-        )
-        .bind(LAST_FORGOTTEN)
-        .bind(highest.to_string())
-        .execute(&mut *write)
-        .await
-        .map_err(failure(attempt))?;
-        commit(write).await?;
-        forgotten += ids.len() as u64;
+        Change::Add { .. } | Change::Modify { .. } | Change::Delete { .. } => None,
     }
 }

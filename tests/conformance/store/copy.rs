@@ -1,7 +1,7 @@
 //! A copy for a rehearsal.
 
 use scimbridge::scim::Kind;
-use scimbridge::store::{CredentialKind, HoldMode, Store};
+use scimbridge::store::{CredentialKind, HoldMode, RunFilter, Store};
 use serde_json::json;
 
 use super::run::{new_run, noted};
@@ -32,7 +32,7 @@ pub async fn a_copy_is_a_store_of_its_own(store: &dyn Store) {
     assert_eq!(there(store).await, ["ada", "eve"]);
     assert_eq!(there(&*copy).await, ["bob"]);
     assert_eq!(there(&*second).await, ["ada"]);
-    assert_eq!(store.runs(9).await.unwrap().len(), 1);
+    assert_eq!(store.runs(&RunFilter::default(), 9).await.unwrap().len(), 1);
     assert_eq!(store.credentials().await.unwrap().len(), 1);
 
     let _held = store.hold("groups", HoldMode::Exclusive).unwrap().unwrap();

@@ -7,8 +7,8 @@ mod compare;
 mod copy;
 mod hold;
 pub mod run;
-pub mod token;
 mod setting;
+pub mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use scimbridge::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use scimbridge::scim::index::Condition;
 use scimbridge::scim::{AttributePath, Document, Index, Kind, Member, ResourceId, Schema};
-use scimbridge::store::{Error, Intent, Known, MemberState, Position, Settled, Store, Wanted};
+use scimbridge::store::{Error, Intent, Known, MemberCounts, MemberState, Position, Settled, Store, Wanted};
 use serde_json::json;
 
 /// Runs the suite. `make` gives a new, empty store each time.
@@ -50,6 +50,11 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     run::changes_are_told_from_the_last_to_the_first_until_undone(&*make().await).await;
     run::many_notes_at_a_time_have_a_position_each(make().await).await;
     run::old_runs_are_forgotten_and_their_ids_are_not_given_again(&*make().await).await;
+    run::a_run_that_changed_nothing_is_kept_with_its_end(&*make().await).await;
+    run::runs_are_found_by_whatever_is_known_of_them(&*make().await).await;
+    run::what_takes_old_runs_back_is_forgotten_and_the_rest_stays(&*make().await).await;
+    run::the_oldest_runs_are_forgotten_where_all_are_too_large(&*make().await).await;
+    memberships_are_told_and_counted(&*make().await).await;
     hold::shared_holds_exclude_exclusive_ones(&*make().await);
     hold::a_lease_tells_who_has_it(&*make().await);
     setting::a_setting_is_kept_until_it_is_forgotten(&*make().await).await;
@@ -346,6 +351,23 @@ async fn members_are_settled_one_by_one(store: &dyn Store) {
     assert_eq!(store.member_states(&id("staff"), &named).await.unwrap().len(), 2500);
 }
 
+async fn memberships_are_told_and_counted(store: &dyn Store) {
+    for name in ["ada", "bob", "cyd", "eve"] {
+        create(store, Kind::User, name, json!({"userName": name})).await;
+    }
+    for name in ["board", "crew", "staff"] {
+        create(store, Kind::Group, name, json!({"displayName": name})).await;
+    }
+    use MemberState::{Joining, Leaving, Renewing, Settled, Stripped};
+    want_members(store, "staff", &[("ada", Settled), ("bob", Joining), ("cyd", Leaving), ("eve", Renewing)]).await;
+    want_members(store, "board", &[("ada", Joining)]).await;
+    want_members(store, "crew", &[("ada", Stripped)]).await;
+    assert_eq!(store.memberships(&id("ada")).await.unwrap(), [(id("board"), Joining), (id("staff"), Settled)]);
+    let one_each = MemberCounts { settled: 1, renewing: 1, joining: 1, leaving: 1 };
+    assert_eq!(store.member_counts(&id("staff")).await.unwrap(), one_each);
+    assert_eq!(store.member_counts(&id("crew")).await.unwrap(), MemberCounts::default());
+}
+
 async fn what_is_pending_is_told(store: &dyn Store) {
     for name in ["ada", "bob", "cyd"] {
         create(store, Kind::User, name, json!({"userName": name})).await;
@@ -358,6 +380,12 @@ async fn what_is_pending_is_told(store: &dyn Store) {
     store.link(&id("cyd"), &moved).await.unwrap();
     assert_eq!(store.state(&id("cyd")).await.unwrap().unwrap().link, Some(moved));
     assert_eq!(store.pending().await.unwrap(), [id("bob"), id("cyd"), id("staff")]);
+    let since = async |name| store.state(&id(name)).await.unwrap().unwrap().pending_since;
+    assert_eq!((since("bob").await, since("cyd").await), (Some(NOW.to_owned()), None));
+    let again =
+        Wanted { now: "2026-01-02T00:00:00.000Z".to_owned(), ..wanted(Kind::User, "bob", Some(Intent::Delete)) };
+    store.want(&again).await.unwrap();
+    assert_eq!(since("bob").await, Some(NOW.to_owned()), "from the first of them on");
     assert!(store.get(Kind::User, &id("bob")).await.unwrap().is_some(), "there until it is gone");
     let known = store.known(&[id("ada"), id("bob"), id("nobody")].into()).await.unwrap();
     let place = |name, deleting| (id(name), Known { kind: Kind::User, link: link(name), deleting });
