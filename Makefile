@@ -1,7 +1,7 @@
 # What a newcomer types. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test conformance bench-reconcile fuzz lint doc clean
+.PHONY: help demo run test conformance bench-reconcile fuzz lint audit doc clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,10 +34,14 @@ bench-reconcile: ## time `reconcile --dry-run` of 100,000 users beside the same 
 fuzz: ## look for inputs that the parsers do not bear; what is found becomes a seed, which `make test` replays
 	@scripts/fuzz
 
-lint: ## check the format, and clippy with warnings denied
+lint: ## check the format, clippy with warnings denied, and the alert rules
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
+	scripts/check-alerts
+
+audit: ## check licences, origins and known vulnerabilities of what the program is made of
+	@scripts/audit
 
 doc: export RUSTDOCFLAGS = -D warnings
 doc: ## build the documentation of the sources, with warnings denied

@@ -53,7 +53,7 @@
 //! | [`settle`] | the one path | `scim`, `directory`, `mapping`, `plan`, `store`, `ldap` |
 //! | [`http`] | what Entra can ask; the only place that knows `axum` | `scim`, `store`, `settle` |
 //! | [`cli`] | what an operator can ask; the only place that knows `clap` | anything |
-//! | [`telemetry`] | logging | nothing; started by `cli` |
+//! | [`telemetry`] | log lines, traces, metrics; the only place that knows `opentelemetry` | nothing; started by `cli` |
 //!
 //! # Invariants
 //!

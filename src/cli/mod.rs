@@ -8,6 +8,7 @@ mod auth;
 mod check;
 mod client;
 mod credential;
+mod ending;
 mod expiry;
 mod explain;
 mod groups;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 in sync, or all is done; 1 failed, and nothing is changed; 2 the dry run has found something to do;
 //! 3 something was refused or could not be done.
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::ending::Ending;
 use super::progress::Shown;
+use super::schedule::clock;
 use super::{open_directory, open_store, print, talk};
 use crate::config::Settings;
 use crate::directory::Dn;
@@ -153,10 +156,16 @@ pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Res
     if !arguments.dry_run {
         super::retention::forget(&settings, &store).await;
     }
-    let bridge = bridge(&settings, store)?;
-    let told = Told { settings: &settings, arguments: &arguments, progress: Shown::new() };
+    let started = clock();
+    let bridge = bridge(&settings, store.clone())?;
+    let told = Told { settings: &settings, arguments: &arguments, progress: Shown::new(), ending: Cell::default() };
     let code = told.reconcile(&bridge, written).await;
     bridge.close().await;
+    // A look, or one at a part, says nothing of the whole.
+    if !arguments.dry_run && arguments.only.is_none() && arguments.plan.is_none() {
+        let ending = told.ending.take().unwrap_or(Ending::failed());
+        ending.keep(&store, started, clock()).await.context("cannot keep how the reconciliation ended")?;
+    }
     code
 }
 
@@ -206,6 +215,8 @@ struct Told<'a> {
     settings: &'a Settings,
     arguments: &'a Arguments,
     progress: Shown,
+    /// How it ended; `None` while it has not, and when nothing could be compared.
+    ending: Cell<Option<Ending>>,
 }
 
 impl Told<'_> {
@@ -215,7 +226,10 @@ impl Told<'_> {
         let found = bridge.reconciliation(&selection, &budgets, &self.progress).await;
         self.progress.clear();
         let mut found = match found {
-            Err(error @ settle::Error::Shrunken { .. }) => return Ok(self.refuse_shrunken(&error)),
+            Err(error @ settle::Error::Shrunken { .. }) => {
+                self.ending.set(Some(Ending::shrunken()));
+                return Ok(self.refuse_shrunken(&error));
+            }
             Err(settle::Error::Directory(error)) if error.fault() == Fault::Truncated => {
                 return Err(error).context(
                     "the directory does not show all entries, so nothing is concluded: raise the limit of what it \
@@ -248,6 +262,7 @@ impl Told<'_> {
             return Ok(self.end_of_dry_run(&found, &excesses));
         }
         if !excesses.is_empty() {
+            self.ending.set(Some(Ending::refused(&tally)));
             self.print(&report, None)?;
             talk("nothing is done\n");
             self.hint_at(&excesses);
@@ -255,6 +270,8 @@ impl Told<'_> {
         }
         let done = bridge.apply(&found, "reconcile", &self.progress).await;
         self.progress.clear();
+        let ending = done.as_ref().map_or(Ending::broken_off(&tally), |done| Ending::done(&tally, done));
+        self.ending.set(Some(ending));
         let done = done.context("the store does not keep what was done")?;
         if let Err(error) = self.print(&report, Some(&done)) {
             // It is done all the same, and whoever wants it taken back needs the number.

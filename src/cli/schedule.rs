@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use super::ending::Ending;
 use super::pause;
 use super::progress::Silent;
 use super::reconcile::{is_failure, lease};
@@ -62,7 +63,7 @@ async fn wait(schedule: &Schedule, stopping: &CancellationToken) -> Wait {
 }
 
 #[expect(clippy::disallowed_methods, reason = "here is the clock of schedules")]
-fn clock() -> SystemTime {
+pub(super) fn clock() -> SystemTime {
     SystemTime::now()
 }
 
@@ -74,13 +75,26 @@ async fn reconcile(settings: &Settings, store: &SqliteStore, bridge: &Bridge) {
         Ok(lease) => lease,
         Err(held) => return tracing::warn!("not reconciled: {held:#}"),
     };
+    let started = clock();
+    let ending = reconcile_alone(settings, bridge).await;
+    if let Err(error) = ending.keep(store, started, clock()).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "cannot keep how the reconciliation ended");
+    }
+}
+
+/// The same for who has the lease.
+async fn reconcile_alone(settings: &Settings, bridge: &Bridge) -> Ending {
     let budgets = &settings.reconcile.budgets;
     let found = match bridge.reconciliation(&Selection::Everything, budgets, &Silent).await {
         Ok(found) => found,
-        Err(error @ Error::Shrunken { .. }) => return tracing::error!("not reconciled: {error}"),
+        Err(error @ Error::Shrunken { .. }) => {
+            tracing::error!("not reconciled: {error}");
+            return Ending::shrunken();
+        }
         Err(error) => {
             let error = &error as &dyn std::error::Error;
-            return tracing::error!(error, "not reconciled: the directory cannot be compared with what is wanted");
+            tracing::error!(error, "not reconciled: the directory cannot be compared with what is wanted");
+            return Ending::failed();
         }
     };
     let tally = Tally::of(&found.proposal, settings.groups.as_ref().map(|groups| &groups.placeholder));
@@ -88,7 +102,7 @@ async fn reconcile(settings: &Settings, store: &SqliteStore, bridge: &Bridge) {
     if !refusals.is_empty() {
         let hint = "`scimbridge reconcile --dry-run` shows what it is, and what allows it once";
         refusals.iter().for_each(|excess| tracing::error!(hint, "not reconciled: {excess}"));
-        return;
+        return Ending::refused(&tally);
     }
     match bridge.apply(&found, "reconcile, by schedule", &Silent).await {
         Ok(done) => {
@@ -105,7 +119,11 @@ async fn reconcile(settings: &Settings, store: &SqliteStore, bridge: &Bridge) {
                     "not all is reconciled: `scimbridge reconcile --dry-run` says why"
                 );
             }
+            Ending::done(&tally, &done)
         }
-        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "cannot keep what was reconciled"),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot keep what was reconciled");
+            Ending::broken_off(&tally)
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `scimbridge serve`: puts the parts together and runs until told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,19 +14,15 @@ use tokio_util::task::TaskTracker;
 use super::{open_directory, open_store, print};
 use crate::config::{Actions, LogFormat, Settings};
 use crate::http::tls::Certificate;
-use crate::http::{self, Allowed, Edge, EdgeSettings, Patience, Rate, Service};
+use crate::http::{self, Allowed, Edge, EdgeSettings, Measures, Patience, Rate, Service};
 use crate::ldap;
 use crate::scim::Kind;
 use crate::settle::Bridge;
 use crate::store::{self, Store as _};
-use crate::telemetry;
+use crate::telemetry::{self, Exporter, Logging, Traces};
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let format = match settings.log.format {
-        LogFormat::Text => telemetry::Format::Text,
-        LogFormat::Json => telemetry::Format::Json,
-    };
-    telemetry::start(format, &settings.log.level, ldap::LOG_DIRECTIVE);
+    let traces = start_telemetry(&settings)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -59,6 +56,10 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         stopping: stopping.clone(),
     });
 
+    if let Some(address) = settings.metrics {
+        let measures = Measures::new(store.clone(), service.edge.certificate().cloned(), Exporter::start()?);
+        show_metrics(address, measures, stopping.clone()).await?;
+    }
     let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -92,6 +93,38 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     // Whoever copies the file of a service that has stopped has all of it.
     store.gather().await?;
     tracing::info!("stopped");
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    Ok(())
+}
+
+fn start_telemetry(settings: &Settings) -> anyhow::Result<Option<Traces>> {
+    let format = match settings.log.format {
+        LogFormat::Auto => telemetry::Format::Auto,
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    let logging = Logging {
+        format,
+        level: &settings.log.level,
+        quiet: ldap::LOG_DIRECTIVE,
+        otlp_endpoint: settings.log.otlp_endpoint.as_deref(),
+    };
+    Ok(telemetry::start(&logging)?)
+}
+
+/// Shows metrics at an address of their own, until `stopping`.
+async fn show_metrics(address: SocketAddr, measures: Measures, stopping: CancellationToken) -> anyhow::Result<()> {
+    let unusable = || format!("cannot listen on {address}, which metrics.listen names");
+    let listener = TcpListener::bind(address).await.with_context(unusable)?;
+    let address = listener.local_addr().with_context(unusable)?;
+    tracing::info!(%address, "metrics are shown at /metrics");
+    tokio::spawn(async move {
+        if let Err(error) = http::serve_metrics(listener, measures, stopping).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "metrics are no longer shown");
+        }
+    });
     Ok(())
 }
 

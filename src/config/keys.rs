@@ -109,6 +109,8 @@ pub(super) const KEYS: &[&str] = &[
     "history.hide",
     "log.format",
     "log.level",
+    "log.otlp_endpoint",
+    "metrics.listen",
 ];
 
 /// Below this the keys are names of claims, which the issuer chooses.

@@ -16,6 +16,7 @@ pub(super) struct Raw {
     pub(super) reconcile: Reconcile,
     pub(super) history: History,
     pub(super) log: Log,
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Deserialize)]
@@ -346,12 +347,19 @@ impl Default for History {
 pub(super) struct Log {
     pub(super) format: String,
     pub(super) level: String,
+    pub(super) otlp_endpoint: String,
 }
 
 impl Default for Log {
     fn default() -> Log {
-        Log { format: "text".to_owned(), level: "info".to_owned() }
+        Log { format: "auto".to_owned(), level: "info".to_owned(), otlp_endpoint: String::new() }
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Metrics {
+    pub(super) listen: String,
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! The settings as meant: checked, every text turned into the thing that it names.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub history: History,
     /// What is logged, and how.
     pub log: Log,
+    /// Where metrics are shown; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// What an operator should know, though it can be so.
     pub warnings: Vec<String>,
 }
@@ -87,11 +90,15 @@ pub struct Log {
     pub format: LogFormat,
     /// A level, or directives such as `info,scimbridge=debug`.
     pub level: String,
+    /// The OpenTelemetry collector that traces are sent to; `None`: they are not.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// For people when stderr is a terminal, else for programs.
+    Auto,
     /// For people.
     Text,
     /// One object a line.
@@ -177,7 +184,18 @@ impl Checker {
 impl Settings {
     pub(super) fn check(raw: raw::Raw) -> Result<Settings, Vec<Problem>> {
         let mut checker = Checker { problems: Vec::new() };
-        let raw::Raw { server: edge, mut auth, store, ldap, users, groups, reconcile: runs, history: kept, log } = raw;
+        let raw::Raw {
+            server: edge,
+            mut auth,
+            store,
+            ldap,
+            users,
+            groups,
+            reconcile: runs,
+            history: kept,
+            log,
+            metrics,
+        } = raw;
         let user_actions = Actions { create: users.create, update: users.update, delete: users.delete };
         let group_actions = Actions { create: groups.create, update: groups.update, delete: groups.delete };
         let settings = Settings {
@@ -194,6 +212,7 @@ impl Settings {
             reconcile: reconcile::check(&mut checker, runs),
             history: history::check(&mut checker, kept),
             log: check_log(&mut checker, log),
+            metrics: check_metrics(&mut checker, &metrics),
             warnings: Vec::new(),
         };
         let by_server = settings.users.password.as_ref().is_some_and(|rule| rule.storage == Storage::Server);
@@ -306,8 +325,8 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
 }
 
 fn check_log(checker: &mut Checker, log: raw::Log) -> Log {
-    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let format = checker.choice("log.format", &log.format, &formats, LogFormat::Text);
+    let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let format = checker.choice("log.format", &log.format, &formats, LogFormat::Auto);
     // A lone word that is no level would be taken for the name of a module, and everything else be silent.
     let is_level =
         |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word.to_lowercase().as_str());
@@ -318,5 +337,34 @@ fn check_log(checker: &mut Checker, log: raw::Log) -> Log {
             format!("{:?} is not a level such as info, or a list such as info,scimbridge=debug", log.level),
         );
     }
-    Log { format, level: log.level }
+    let otlp_endpoint = Some(log.otlp_endpoint).filter(|endpoint| !endpoint.is_empty());
+    if let Some(endpoint) = &otlp_endpoint
+        && !is_collector(endpoint)
+    {
+        checker.problem(
+            "log.otlp_endpoint",
+            format!("{endpoint:?} is not the http or https URL of a collector, such as http://127.0.0.1:4318"),
+        );
+    }
+    Log { format, level: log.level, otlp_endpoint }
+}
+
+fn is_collector(endpoint: &str) -> bool {
+    // What it wants to be shown comes by a variable: a URL is repeated in messages.
+    let is_plain = |url: &url::Url| url.username().is_empty() && url.password().is_none();
+    let is_whole = |url: &url::Url| url.has_host() && url.query().is_none() && url.fragment().is_none();
+    url::Url::parse(endpoint)
+        .is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && is_plain(&url) && is_whole(&url))
+}
+
+fn check_metrics(checker: &mut Checker, metrics: &raw::Metrics) -> Option<SocketAddr> {
+    if metrics.listen.is_empty() {
+        return None;
+    }
+    let listen = metrics.listen.parse();
+    if listen.is_err() {
+        let detail = format!("{:?} is not an address and port such as 127.0.0.1:9464", metrics.listen);
+        checker.problem("metrics.listen", detail);
+    }
+    listen.ok()
 }

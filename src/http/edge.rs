@@ -85,7 +85,8 @@ impl Edge {
         }
     }
 
-    pub(super) fn certificate(&self) -> Option<&Arc<Certificate>> {
+    /// What clients are shown where TLS ends here.
+    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
         self.settings.certificate.as_ref()
     }
 

@@ -14,6 +14,7 @@ mod error;
 mod guessing;
 mod health;
 mod list;
+mod metrics;
 mod oauth;
 mod pace;
 mod pause;
@@ -30,6 +31,7 @@ mod write;
 pub use auth::{Auth, AuthSettings, FetchError, IssuerSettings, KeySource, NamedBy, Refusal};
 pub use edge::{Edge, EdgeSettings};
 pub use error::Failure;
+pub use metrics::{Measures, serve_metrics};
 pub use oauth::PATH as TOKEN_ENDPOINT;
 pub use pace::Patience;
 pub use rate::Rate;
@@ -38,7 +40,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -55,6 +57,7 @@ use pause::Paused;
 use crate::scim::{Kind, Schema};
 use crate::settle::Bridge;
 use crate::store::Store;
+use crate::telemetry::RequestInFlight;
 
 /// What clients may do with a kind of resource.
 #[derive(Clone, Copy, Debug)]
@@ -192,19 +195,18 @@ async fn refuse_when_stopping(State(service): State<Arc<Service>>, request: Requ
 }
 
 /// One line per request: no query, which holds names, and no header, which holds the token.
-#[expect(clippy::disallowed_methods, reason = "a duration for the log")]
 async fn log_request(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
     let caller = Caller::of(&request, service.edge.trusted_proxies());
     let (id, address) = (caller.request_id.clone(), caller.address);
     request.extensions_mut().insert(caller);
     let span = tracing::info_span!("request", request.id = %id);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let started = std::time::Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let counted = RequestInFlight::come(method.as_str(), route);
     async move {
         let mut response = next.run(request).await;
-        let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
         let status = response.status().as_u16();
-        let milliseconds = format!("{milliseconds:.1}");
+        let milliseconds = format!("{:.1}", counted.answered(status).as_secs_f64() * 1000.0);
         let address = address.map(tracing::field::display);
         if response.extensions().get::<Unremarkable>().is_some() {
             tracing::debug!(%method, path, status, milliseconds, address, "answered");

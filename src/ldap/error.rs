@@ -232,13 +232,22 @@ fn fault_of_code(code: u32) -> Fault {
     }
 }
 
-/// The result code by its name in RFC 4511 appendix A, with what the server adds.
+/// The result code by its name, with what the server adds.
 fn describe(code: u32, text: &str) -> String {
-    let name = match code {
+    let separator = if text.is_empty() { "" } else { ": " };
+    format!("{} ({code}){separator}{text}", name_of(code))
+}
+
+/// The name of a result code in RFC 4511 appendix A.
+pub(super) fn name_of(code: u32) -> &'static str {
+    match code {
+        0 => "success",
         1 => "operationsError",
         2 => "protocolError",
         3 => "timeLimitExceeded",
         4 => "sizeLimitExceeded",
+        5 => "compareFalse",
+        6 => "compareTrue",
         10 => "referral",
         11 => "adminLimitExceeded",
         12 => "unavailableCriticalExtension",
@@ -265,7 +274,5 @@ fn describe(code: u32, text: &str) -> String {
         69 => "objectClassModsProhibited",
         80 => "other",
         _ => "result",
-    };
-    let separator = if text.is_empty() { "" } else { ": " };
-    format!("{name} ({code}){separator}{text}")
+    }
 }

@@ -8,6 +8,7 @@
 
 mod error;
 mod filter;
+mod measured;
 mod no_operation;
 mod pages;
 mod password;
@@ -30,6 +31,7 @@ use tokio::sync::Mutex;
 
 use crate::directory::flavor::{self, ENTRY_UUID, ROOT_DSE_ATTRIBUTES};
 use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Flavor, Schema, Value};
+use measured::Answer;
 use pool::{Handle, Pool};
 use rehearsal::Rehearsal;
 use write::Writing;
@@ -197,6 +199,7 @@ impl Directory {
         while seen < enough {
             if handle.check("search", base, stream.next().await)?.is_none() {
                 let result = stream.finish().await;
+                handle.count("search", &result);
                 return match result.rc {
                     SIZE_LIMIT_EXCEEDED | ADMIN_LIMIT_EXCEEDED => Ok(Some(seen)),
                     _ => succeed("search", base, result).map(|()| None),
@@ -312,7 +315,8 @@ fn read_entry(found: ResultEntry) -> Result<Entry, Error> {
 
 impl Handle {
     /// Turns a failure of the connection into ours, and gives the connection up.
-    fn check<T>(&self, attempt: &'static str, dn: &Dn, outcome: ldap3::result::Result<T>) -> Result<T, Error> {
+    fn check<T: Answer>(&self, attempt: &'static str, dn: &Dn, outcome: ldap3::result::Result<T>) -> Result<T, Error> {
+        self.count_outcome(attempt, &outcome);
         outcome.map_err(|source| {
             self.give_up();
             Error::Interrupted { attempt, dn: dn.clone(), source: Box::new(source) }

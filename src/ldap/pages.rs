@@ -86,6 +86,7 @@ impl Pages {
                 None => {
                     let result = stream.finish().await;
                     self.stream = None;
+                    self.handle.count("search", &result);
                     succeed("search", &self.base, result)?;
                     break;
                 }

@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::{Error, tls};
+use super::{Error, measured, tls};
+use crate::telemetry::{OpenConnection, Stopwatch};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -81,12 +82,19 @@ pub(super) struct Handle {
     ldap: Ldap,
     broken: Arc<AtomicBool>,
     timeout: Duration,
+    started: Stopwatch,
 }
 
 impl Handle {
     /// The connection, with the timeout set for the next operation.
     pub(super) fn ldap(&mut self) -> &mut Ldap {
+        self.started = Stopwatch::start();
         self.ldap.with_timeout(self.timeout)
+    }
+
+    /// How long ago the last operation began.
+    pub(super) fn took(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Nobody shall use this connection again: it is closed, or its server does not answer.
@@ -121,7 +129,12 @@ impl Pool {
         let Some(connection) = slot.as_ref() else {
             return Err(Error::Away { retry_in: Duration::ZERO });
         };
-        Ok(Handle { ldap: connection.ldap.clone(), broken: connection.broken.clone(), timeout: self.settings.timeout })
+        Ok(Handle {
+            ldap: connection.ldap.clone(),
+            broken: connection.broken.clone(),
+            timeout: self.settings.timeout,
+            started: Stopwatch::start(),
+        })
     }
 
     async fn connect(&self) -> Result<Connection, Error> {
@@ -135,6 +148,7 @@ impl Pool {
         let mut outcome = Err(Error::Away { retry_in: Duration::ZERO });
         for url in &self.settings.urls {
             outcome = self.connect_to(url).await;
+            measured::count_connection(&outcome);
             match &outcome {
                 Ok(_) => break,
                 Err(error) => tracing::warn!(url, error = %Causes(error), "cannot use directory server"),
@@ -166,10 +180,17 @@ impl Pool {
         let opened = timeout(self.settings.timeout, LdapConnAsync::with_settings(settings, url)).await;
         let (driver, mut ldap) = opened.map_err(|elapsed| failed(elapsed.into()))?.map_err(failed)?;
         // Ends when the last handle is dropped or the connection breaks; the operations hear of it.
-        tokio::spawn(async move { _ = driver.drive().await });
+        let open = OpenConnection::made();
+        tokio::spawn(async move {
+            _ = driver.drive().await;
+            drop(open);
+        });
         ldap.with_timeout(self.settings.timeout);
         let password = self.settings.bind_password.expose_secret();
-        let bound = ldap.simple_bind(&self.settings.bind_dn, password).await.map_err(failed)?;
+        let asked = Stopwatch::start();
+        let bound = ldap.simple_bind(&self.settings.bind_dn, password).await;
+        measured::count("bind", &bound, asked.elapsed());
+        let bound = bound.map_err(failed)?;
         if bound.rc != 0 {
             return Err(Error::Bind {
                 url: url.to_owned(),

@@ -10,6 +10,7 @@ use super::error::{Error, ScimType};
 use super::index::{Condition, Index, fold_case};
 use super::path::AttributePath;
 use super::quirks;
+use super::redact;
 use super::resource::{self, Document, Kind, ResourceId};
 use super::schema::{Definition, ENTERPRISE_USER, Schema, Type};
 
@@ -92,7 +93,7 @@ fn is_equality(filter: &Filter) -> bool {
 }
 
 fn shorten(text: &str) -> String {
-    let start: String = text.chars().take(200).collect();
+    let start: String = redact::path(text).chars().take(200).collect();
     format!("'{start}'")
 }
 

@@ -13,6 +13,7 @@ use super::error::{Error, ScimType};
 use super::password::Password;
 use super::path::{AttributePath, Path};
 use super::quirks;
+use super::redact;
 use super::resource::{self, Document, Kind, ResourceId};
 use super::schema::Schema;
 use change::{change_at, change_extension, element_from_filter};
@@ -113,7 +114,7 @@ impl Patch {
                     patch.push_pathless(index, op, value.unwrap_or_default())?;
                 }
                 Some(Value::String(path)) => {
-                    patch.push(format!("Operations[{index}], path '{path}'"), op, path, value)?
+                    patch.push(format!("Operations[{index}], path '{}'", redact::path(path)), op, path, value)?
                 }
                 Some(_) => return Err(syntax(format!("Operations[{index}]: path must be a text"))),
             }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::error::{Error, ScimType};
 use super::filter;
 use super::quirks;
+use super::redact;
 use super::resource::{self, Document, canonical_name};
 use super::schema::{self, Schema};
 
@@ -38,7 +39,8 @@ impl Path {
         if text.eq_ignore_ascii_case(schema.kind().schema()) {
             return Ok(Path::Core);
         }
-        let refuse = |reason: &str| Error::new(ScimType::InvalidPath, format!("the path '{text}' {reason}"));
+        let refuse =
+            |reason: &str| Error::new(ScimType::InvalidPath, format!("the path '{}' {reason}", redact::path(text)));
         let parsed: PatchPath = quirks::path(text).parse().map_err(|_| refuse("cannot be read"))?;
         Ok(Path::Attribute(match parsed {
             PatchPath::Attr(path) => AttributePath::resolve(schema, path, None, None),

@@ -1,4 +1,4 @@
-//! What a client sent, without what it says of people: for the log.
+//! What a client sent, without what it says of people: for the log, and for refusals, which stand in logs.
 //!
 //! Invariant: attribute names, paths and the shape of values stay as they came; texts and numbers do not, but for the
 //! words that schemas suggest, such as `work`.
@@ -82,9 +82,9 @@ fn word(text: &str) -> String {
     if is_word { text.to_owned() } else { format!("<{} characters>", text.chars().count()) }
 }
 
-/// A path without the values that it compares with: those in quotes, what follows an operator, and in brackets and after
+/// A path or a filter without the values that it compares with: those in quotes, what follows an operator, and in brackets and after
 /// them all that is no name and no word of the grammar.
-fn path(text: &str) -> String {
+pub(super) fn path(text: &str) -> String {
     let pieces: Vec<&str> = quirks::pieces(text).collect();
     let mut shown = String::new();
     let (mut in_value, mut is_narrowed, mut before) = (false, false, "");

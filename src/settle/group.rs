@@ -70,7 +70,7 @@ impl Work<'_> {
         let mut link = home.link;
         if let Some(left) = before.as_ref().filter(|left| left.anchor != link.anchor) {
             // Groups that have this one as a member are to list its present entry.
-            self.store.renew_memberships(&state.id).await?;
+            self.store.renew_memberships(&state.id, &now()).await?;
             self.wake.notify_one();
             self.leave_entry(rules, &state.id, left, Some(&link.dn)).await?;
         }

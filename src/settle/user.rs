@@ -45,7 +45,7 @@ impl Work<'_> {
         }
         if state.link.as_ref().is_some_and(|before| before.anchor != link.anchor) {
             // The entry had been deleted by hand and was made anew; the server may have taken it out of its groups.
-            self.store.renew_memberships(&state.id).await?;
+            self.store.renew_memberships(&state.id, &now()).await?;
             self.wake.notify_one();
         }
         crash_point(CrashPoint::Record);

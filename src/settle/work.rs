@@ -20,6 +20,7 @@ use crate::plan::hidden::HIDDEN;
 use crate::plan::{self, Allowance, Plan, Step, reverse};
 use crate::scim::{Kind, ResourceId};
 use crate::store::{About, Ending, NewRun, NotedChange, Origin, Requester, RunEnd, RunId};
+use crate::telemetry;
 
 /// Up to how many values of a list the directory is asked about before they are changed, so that the reverse takes back
 /// no more than what was changed.
@@ -259,6 +260,7 @@ impl Work<'_> {
             Change::Rename { .. } => "rename",
             Change::Delete { .. } => "delete",
         };
+        telemetry::count_directory_change(operation, step.reason.to_string());
         tracing::info!(operation, reason = %step.reason, "directory changed");
         tracing::debug!(operation, dn = %step.change.dn(), "directory changed");
         Ok(anchor)

@@ -5,12 +5,14 @@
 //! passes the same conformance suite. Invariant: what a write returned `Ok` for survives a crash.
 
 mod hold;
+mod measure;
 mod pause;
 mod run;
 pub mod sqlite;
 mod token;
 
 pub use hold::{Hold, HoldMode, Lease};
+pub use measure::{Backlog, Conclusion, Drift, Reconciled};
 pub use pause::Pause;
 pub use run::{
     About, Ending, LoggedChange, NewRun, NotedChange, Origin, Requester, RunEnd, RunFilter, RunId, RunRecord,
@@ -465,8 +467,9 @@ pub trait Store: Send + Sync {
     /// [`Error::Taken`] when a name or entry belongs to another user; nothing is recorded then.
     async fn adopt(&self, adopted: &mut (dyn Iterator<Item = Adopted> + Send)) -> Result<(), Error>;
 
-    /// Renews the memberships of a resource whose entry was made anew, in all groups.
-    async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error>;
+    /// Renews the memberships of a resource whose entry was made anew, in all groups, which have that pending from `now`
+    /// (RFC 3339, UTC) on.
+    async fn renew_memberships(&self, member: &ResourceId, now: &str) -> Result<(), Error>;
 
     /// Removes a resource and its memberships both ways. The version of each group that it was a settled member of
     /// counts up, and that of those who are found under `shown_by`.
@@ -533,6 +536,20 @@ pub trait Store: Send + Sync {
     /// Forgets what takes back the runs that finished before a time, as [`forget_runs`](Store::forget_runs) has it; the
     /// rest of them stays. Returns of how many changes.
     async fn forget_reverses(&self, before: &str) -> Result<u64, Error>;
+    /// How much is pending, and since when. Costs what is pending, not what there is.
+    async fn backlog(&self) -> Result<Backlog, Error>;
+
+    /// How large the store is, in bytes, with what is not in its one file yet.
+    ///
+    /// # Errors
+    /// When its files cannot be looked at.
+    fn size(&self) -> Result<u64, Error>;
+
+    /// Keeps how a reconciliation of everything ended, in the place of the last one that ended so.
+    async fn note_reconciliation(&self, reconciled: &Reconciled) -> Result<(), Error>;
+
+    /// The last reconciliation that ended in each way, the latest first.
+    async fn reconciliations(&self) -> Result<Vec<Reconciled>, Error>;
 
     /// Holds a key against all others, in this process and in others, until the guard is dropped or the process ends,
     /// however it does. Does not wait: `None` when somebody else has the key. Shared holds exclude only exclusive ones;

@@ -12,6 +12,7 @@ mod hold;
 mod index;
 mod intent;
 mod log;
+mod measure;
 mod member;
 mod number;
 mod parts;
@@ -36,9 +37,9 @@ use parts::insert_adopted;
 use row::{Row, before_text};
 
 use super::{
-    Adopted, Census, Checked, Credential, CredentialKind, Error, Found, Hold, HoldMode, Known, Lease, Listed,
+    Adopted, Backlog, Census, Checked, Credential, CredentialKind, Error, Found, Hold, HoldMode, Known, Lease, Listed,
     LoggedChange, Mark, MemberCounts, MemberState, NewAccessToken, NewCredential, NewRun, NewSecret, NotedChange,
-    Position, Presented, RunEnd, RunFilter, RunId, RunRecord, Settled, State, Store, Wanted,
+    Position, Presented, Reconciled, RunEnd, RunFilter, RunId, RunRecord, Settled, State, Store, Wanted,
 };
 use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, Value};
 use crate::scim::index::{Condition, Index, IndexEntry};
@@ -406,7 +407,8 @@ impl Store for SqliteStore {
             id,
             None,
             &[
-                "UPDATE resource SET intent = NULL, intent_document = NULL, merged = 0 WHERE id = $1",
+                "UPDATE resource SET intent = NULL, intent_document = NULL, merged = 0,
+                     pending_since = CASE WHEN previous_dn IS NULL THEN NULL ELSE pending_since END WHERE id = $1",
                 "DELETE FROM member WHERE group_id = $1 AND state IN ('joining', 'stripped')",
                 "UPDATE member SET state = 'settled' WHERE group_id = $1",
             ],
@@ -460,13 +462,8 @@ impl Store for SqliteStore {
         commit(write).await
     }
 
-    async fn renew_memberships(&self, member: &ResourceId) -> Result<(), Error> {
-        sqlx::query("UPDATE member SET state = 'renewing' WHERE member_id = $1 AND state = 'settled'")
-            .bind(member.as_str())
-            .execute(&self.writer)
-            .await
-            .map_err(failure("renew memberships"))?;
-        Ok(())
+    async fn renew_memberships(&self, member: &ResourceId, now: &str) -> Result<(), Error> {
+        intent::renew_memberships(&self.writer, member, now).await
     }
 
     async fn remove(&self, id: &ResourceId, shown_by: Option<&IndexEntry>, now: &str) -> Result<(), Error> {
@@ -536,6 +533,22 @@ impl Store for SqliteStore {
 
     async fn forget_reverses(&self, before: &str) -> Result<u64, Error> {
         retention::forget_reverses(&self.writer, before).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, Error> {
+        measure::backlog(&self.reader).await
+    }
+
+    fn size(&self) -> Result<u64, Error> {
+        measure::size(self.reader.connect_options().get_filename())
+    }
+
+    async fn note_reconciliation(&self, reconciled: &Reconciled) -> Result<(), Error> {
+        measure::note_reconciliation(&self.writer, reconciled).await
+    }
+
+    async fn reconciliations(&self) -> Result<Vec<Reconciled>, Error> {
+        measure::reconciliations(&self.reader).await
     }
 
     fn hold(&self, key: &str, mode: HoldMode) -> Result<Option<Hold>, Error> {

@@ -84,7 +84,7 @@ fn each_mistake_is_told_by_the_name_of_its_key() {
         (Settings::default().set("ldap.connections", "0"), "connections"),
         (Settings::default().set("users.on_delete", "\"forget\""), "on_delete"),
         (Settings::default().set("groups.base_dn", "\"\""), "base_dn"),
-        (Settings::default().set("log.format", "\"xml\""), "format"),
+        (Settings::default().variable("SCIMBRIDGE__LOG__FORMAT", "xml"), "format"),
         (Settings::default().set("groups.member_ownership", "\"mine\""), "member_ownership"),
         (Settings::default().set("reconcile.max_deletes", "\"many\""), "max_deletes"),
         (Settings::default().variable("SCIMBRIDGE__RECONCILE__SCHEDULE", "0 0 31 2 *"), "never comes"),

@@ -46,7 +46,9 @@ mod leaver;
 mod limits;
 mod list;
 mod log;
+mod logs;
 mod member_lists;
+mod metrics;
 mod names;
 mod numbers;
 mod oauth;
@@ -59,6 +61,7 @@ mod places;
 mod query;
 mod reconcile;
 mod rehearsal;
+mod secrets;
 
 mod tidy;
 mod tls;

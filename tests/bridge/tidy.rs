@@ -24,7 +24,14 @@ const MODULES: [&str; 11] =
     ["scim", "directory", "mapping", "plan", "config", "store", "ldap", "settle", "http", "cli", "telemetry"];
 
 /// Crates that belong to one module alone.
-const OWNERS: [(&str, &str); 4] = [("ldap3", "ldap"), ("sqlx", "store"), ("axum", "http"), ("clap", "cli")];
+const OWNERS: [(&str, &str); 6] = [
+    ("ldap3", "ldap"),
+    ("sqlx", "store"),
+    ("axum", "http"),
+    ("clap", "cli"),
+    ("opentelemetry", "telemetry"),
+    ("metrics_exporter_prometheus", "telemetry"),
+];
 
 const PURE: [&str; 4] = ["scim", "directory", "mapping", "plan"];
 

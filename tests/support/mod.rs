@@ -13,6 +13,7 @@ pub(crate) mod fixture;
 pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod ldif;
+pub(crate) mod metrics;
 pub(crate) mod random;
 pub(crate) mod slapd;
 pub(crate) mod story;

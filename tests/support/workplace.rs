@@ -149,6 +149,8 @@ impl Workplace {
             ("SCIMBRIDGE__LDAP__TIMEOUT", "5s"),
             // A story reconciles when it says so.
             ("SCIMBRIDGE__RECONCILE__SCHEDULE", ""),
+            // Logs are looked at as people see them.
+            ("SCIMBRIDGE__LOG__FORMAT", "text"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

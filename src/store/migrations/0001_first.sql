@@ -15,7 +15,7 @@ CREATE TABLE resource (
     previous_key    BLOB,
     intent          TEXT,                       -- put | delete; NULL when nothing is pending
     intent_document TEXT,                       -- what a put wants
-    intent_since    TEXT,                       -- since when something is pending, while something is
+    pending_since   TEXT,                       -- since when something is wanted that the directory does not hold
     answered        BIGINT NOT NULL,            -- 0 until a client has heard that its creation succeeded
     may_be_disabled BIGINT NOT NULL,            -- 1 from when a user is kept out until let in again: it is ours to undo
     before_disable  TEXT,                       -- what stood in the entry before that, as JSON
@@ -141,6 +141,14 @@ CREATE INDEX run_change_undone ON run_change (run_id) WHERE undone = 1;
 CREATE INDEX run_change_of ON run_change (dn, run_id);
 CREATE INDEX run_change_to ON run_change (new_dn, run_id) WHERE new_dn IS NOT NULL;
 CREATE INDEX run_change_for ON run_change (resource_id, run_id) WHERE resource_id IS NOT NULL;
+
+-- How the last reconciliation of everything ended that ended so.
+CREATE TABLE reconciliation (
+    conclusion TEXT   NOT NULL PRIMARY KEY,     -- done | incomplete | refused | failed
+    started    TEXT   NOT NULL,                 -- RFC 3339, UTC
+    finished   TEXT   NOT NULL,
+    drift      TEXT                             -- what it found not to be as wanted, as JSON; NULL when it could not compare
+);
 
 -- Who may ask: whoever holds a token, or a client, which is given access tokens for its secret.
 CREATE TABLE credential (

@@ -19,12 +19,10 @@ pub(super) async fn want(writer: &SqlitePool, wanted: &Wanted) -> Result<(), Err
             Intent::Delete => ("delete", None),
         };
         sqlx::query(
-            "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, intent_since, answered,
-                 may_be_disabled, merged)
-             VALUES ($1, $2, 0, $3, $3, $4, $5, $3, 0, 0, 0)
+            "INSERT INTO resource (id, kind, version, created, modified, intent, intent_document, answered, may_be_disabled,
+                 merged)
+             VALUES ($1, $2, 0, $3, $3, $4, $5, 0, 0, 0)
              ON CONFLICT (id) DO UPDATE SET intent = excluded.intent, intent_document = excluded.intent_document,
-                 intent_since =
-                     CASE WHEN resource.intent IS NULL THEN excluded.intent_since ELSE resource.intent_since END,
                  merged = CASE WHEN resource.intent = 'put' THEN 1 ELSE 0 END",
         )
         .bind(wanted.id.as_str())
@@ -47,6 +45,12 @@ pub(super) async fn want(writer: &SqlitePool, wanted: &Wanted) -> Result<(), Err
             .map_err(failure("save an intent"))?;
     }
     insert_members(connection, &wanted.id, &wanted.members).await?;
+    sqlx::query("UPDATE resource SET pending_since = $2 WHERE id = $1 AND pending_since IS NULL")
+        .bind(wanted.id.as_str())
+        .bind(&wanted.now)
+        .execute(&mut *connection)
+        .await
+        .map_err(failure("save an intent"))?;
     commit(write).await
 }
 
@@ -88,7 +92,10 @@ pub(super) async fn turn(
 
 pub(super) async fn link(writer: &SqlitePool, id: &ResourceId, link: &Link) -> Result<(), Error> {
     sqlx::query(
-        "UPDATE resource SET anchor = $2, dn = $3, member_key = $4, previous_dn = $5, previous_key = $6 WHERE id = $1",
+        "UPDATE resource SET anchor = $2, dn = $3, member_key = $4, previous_dn = $5, previous_key = $6,
+                pending_since = CASE WHEN $5 IS NULL AND intent IS NULL AND NOT EXISTS (SELECT 1 FROM member
+                    WHERE group_id = $1 AND state <> 'settled') THEN NULL ELSE pending_since END
+         WHERE id = $1",
     )
     .bind(id.as_str())
     .bind(&link.anchor.0)
@@ -113,6 +120,7 @@ pub(super) async fn settle(writer: &SqlitePool, settled: &Settled) -> Result<Res
                     AND state IN ('joining', 'leaving')) THEN modified ELSE $3 END,
                 document = $2, anchor = $4, dn = $5, previous_dn = $6, intent = NULL, intent_document = NULL,
                 member_key = $9, previous_key = $10,
+                pending_since = CASE WHEN $6 IS NULL THEN NULL ELSE COALESCE(pending_since, $3) END,
                 answered = CASE WHEN $7 = 1 THEN 1 ELSE answered END, merged = 0,
                 may_be_disabled = CASE WHEN $8 = 1 THEN may_be_disabled ELSE 0 END,
                 before_disable = CASE WHEN $8 = 1 THEN before_disable ELSE NULL END
@@ -154,6 +162,26 @@ pub(super) async fn settle(writer: &SqlitePool, settled: &Settled) -> Result<Res
     }
     commit(write).await?;
     row.resource()?.ok_or_else(|| row.damaged("document"))
+}
+
+pub(super) async fn renew_memberships(writer: &SqlitePool, member: &ResourceId, now: &str) -> Result<(), Error> {
+    let attempt = "renew memberships";
+    let mut write = begin(writer).await?;
+    sqlx::query("UPDATE member SET state = 'renewing' WHERE member_id = $1 AND state = 'settled'")
+        .bind(member.as_str())
+        .execute(&mut *write)
+        .await
+        .map_err(failure(attempt))?;
+    sqlx::query(
+        "UPDATE resource SET pending_since = $2 WHERE pending_since IS NULL AND id IN
+         (SELECT group_id FROM member WHERE member_id = $1 AND state = 'renewing')",
+    )
+    .bind(member.as_str())
+    .bind(now)
+    .execute(&mut *write)
+    .await
+    .map_err(failure(attempt))?;
+    commit(write).await
 }
 
 pub(super) async fn remove(

@@ -193,7 +193,7 @@ pub async fn a_group_is_looked_at_again_when_its_members_change(store: &dyn Stor
     assert_eq!(kept().await, None);
     store.settle(&settled(Kind::Group, "staff", document(json!({"displayName": "staff"})))).await.unwrap();
     note().await;
-    store.renew_memberships(&id("ada")).await.unwrap();
+    store.renew_memberships(&id("ada"), super::NOW).await.unwrap();
     assert_eq!(kept().await, None);
     store.settle(&settled(Kind::Group, "staff", document(json!({"displayName": "staff"})))).await.unwrap();
     note().await;

@@ -6,6 +6,7 @@ mod adopt;
 mod compare;
 mod copy;
 mod hold;
+mod measure;
 pub mod run;
 mod setting;
 pub mod token;
@@ -60,6 +61,9 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     setting::a_setting_is_kept_until_it_is_forgotten(&*make().await).await;
     setting::a_pause_ends_by_itself_or_when_it_is_ended(&*make().await).await;
     copy::a_copy_is_a_store_of_its_own(&*make().await).await;
+    measure::a_backlog_is_as_old_as_what_has_waited_longest(&*make().await).await;
+    measure::the_last_reconciliation_of_each_outcome_is_kept(&*make().await).await;
+    measure::a_store_has_a_size(&*make().await).await;
 }
 
 const NOW: &str = "2026-01-01T00:00:00.000Z";
@@ -284,7 +288,7 @@ async fn a_version_counts_changes(store: &dyn Store) {
     assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await, (3, NOW.to_owned()));
     want_members(store, "staff", &[("ada", MemberState::Joining)]).await;
     assert_eq!(settle(Kind::Group, "staff", staff(), later).await, (4, later.to_owned()));
-    store.renew_memberships(&id("ada")).await.unwrap();
+    store.renew_memberships(&id("ada"), NOW).await.unwrap();
     assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await, (4, later.to_owned()), "what is shown is the same");
     want_members(store, "staff", &[("ada", MemberState::Leaving)]).await;
     assert_eq!(settle(Kind::Group, "staff", staff(), NOW).await.0, 5);
@@ -335,7 +339,7 @@ async fn members_are_settled_one_by_one(store: &dyn Store) {
     assert_eq!(with_bob.total, 1);
     assert_eq!(store.find(Kind::Group, &Condition::Member(id("ada")), 0, 10).await.unwrap().total, 0);
 
-    store.renew_memberships(&id("bob")).await.unwrap();
+    store.renew_memberships(&id("bob"), NOW).await.unwrap();
     assert_eq!(store.unsettled_members(&id("staff")).await.unwrap(), [(id("bob"), MemberState::Renewing)]);
     assert_eq!(
         (members().await, store.wanted_members(&id("staff")).await.unwrap()),
