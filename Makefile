@@ -1,10 +1,10 @@
 # What a newcomer types. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test conformance bench-reconcile fuzz lint audit doc clean
+.PHONY: help demo run test conformance compose-test bench-reconcile fuzz lint audit doc clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## play recorded Entra cycles against a private OpenLDAP, show and check what they do
 	@scripts/install-needed
@@ -27,6 +27,9 @@ conformance: ## run public SCIM conformance suites against a private OpenLDAP, t
 	@scripts/install-needed
 	@scripts/conformance
 
+compose-test: ## build the images, bring docker/compose.yaml up, provision, restart, take it down; needs a container engine
+	@scripts/compose-test
+
 bench-reconcile: ## time `reconcile --dry-run` of 100,000 users beside the same search by ldapsearch
 	@scripts/install-needed
 	@scripts/bench-reconcile
@@ -34,11 +37,14 @@ bench-reconcile: ## time `reconcile --dry-run` of 100,000 users beside the same 
 fuzz: ## look for inputs that the parsers do not bear; what is found becomes a seed, which `make test` replays
 	@scripts/fuzz
 
-lint: ## check the format, clippy with warnings denied, and the alert rules
+lint: ## check the format, clippy with warnings denied, the alert rules, the container files and the systemd units
+	@scripts/install-needed lint
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 	scripts/check-alerts
+	@scripts/lint-docker
+	@scripts/lint-systemd
 
 audit: ## check licences, origins and known vulnerabilities of what the program is made of
 	@scripts/audit

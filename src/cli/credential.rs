@@ -25,6 +25,13 @@ pub(super) struct Whom {
     scope: Vec<Scope>,
 }
 
+impl Whom {
+    /// Somebody who may do everything.
+    pub(super) fn named(name: &str) -> Whom {
+        Whom { name: name.to_owned(), scope: Vec::new() }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// text for people, json for programs

@@ -9,17 +9,22 @@ mod check;
 mod client;
 mod credential;
 mod ending;
+mod entra;
 mod expiry;
 mod explain;
+mod first_token;
 mod groups;
+mod health;
 mod identity;
 mod log;
 mod pause;
+mod preview;
 mod progress;
 mod reconcile;
 mod retention;
 mod schedule;
 mod serve;
+mod supervisor;
 mod token;
 mod undo;
 
@@ -66,7 +71,9 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer Entra's requests until SIGTERM or SIGINT; what is under way then is finished
-    Serve,
+    Serve(serve::Arguments),
+    /// Ask the service that runs on this machine whether it is well; for container engines and supervisors
+    Health(health::Arguments),
     /// Make resources of the users and groups that the directory has already, before Entra's first write; the directory
     /// is not changed
     Adopt(adopt::Arguments),
@@ -78,6 +85,10 @@ enum Command {
     Log(log::Arguments),
     /// Tell all that there is to know of one user, group or entry
     Explain(explain::Arguments),
+    /// Print what the administrator types in the Entra admin center, for this configuration
+    Entra(entra::Arguments),
+    /// Show what a request of Entra's would come to, and why; nothing is written
+    Preview(preview::Arguments),
     /// Make, list, rotate and revoke the tokens that clients authenticate with
     #[command(subcommand)]
     Token(token::Command),
@@ -128,11 +139,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = config::load(&arguments.global.config)?;
     match arguments.command {
         Command::Check(arguments) => return in_runtime(check::run(arguments, settings)),
+        Command::Preview(arguments) => return in_runtime(preview::run(arguments, settings)),
         Command::Reconcile(arguments) => return in_runtime(reconcile::run(arguments, settings)),
         Command::Undo(arguments) => return in_runtime(undo::run(arguments, settings)),
         Command::Explain(arguments) => return in_runtime(explain::run(arguments, settings)),
         Command::Log(arguments) => in_runtime(log::run(arguments, settings)),
-        Command::Serve => in_runtime(serve::run(settings)),
+        Command::Entra(arguments) => entra::run(&arguments, &settings),
+        Command::Health(arguments) => return health::run(arguments, &settings),
+        Command::Serve(arguments) => in_runtime(serve::run(arguments, settings)),
         Command::Adopt(arguments) => in_runtime(adopt::run(arguments, settings)),
         Command::Groups(command) => in_runtime(groups::run(command, settings)),
         Command::Pause(arguments) => in_runtime(pause::pause(arguments, settings)),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{open_directory, open_store, print};
+use super::{first_token, open_directory, open_store, print, supervisor};
 use crate::config::{Actions, LogFormat, Settings};
 use crate::http::tls::Certificate;
 use crate::http::{self, Allowed, Edge, EdgeSettings, Measures, Patience, Rate, Service};
@@ -21,7 +22,15 @@ use crate::settle::Bridge;
 use crate::store::{self, Store as _};
 use crate::telemetry::{self, Exporter, Logging, Traces};
 
-pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Where there is no token yet, neither in the store nor in the settings: make one of this name at the first start,
+    /// and print it, that once
+    #[arg(long, value_name = "NAME")]
+    first_token: Option<String>,
+}
+
+pub(super) async fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
     let traces = start_telemetry(&settings)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -75,7 +84,12 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         let (store, stopping) = (store.clone(), stopping.clone());
         tokio::spawn(async move { super::auth::keep_warning(&store, &stopping).await })
     };
-    let base_path = settings.server.base_path.clone();
+    let listening = format!("{scheme}://{address}{}", settings.server.base_path);
+    print(&format!("listening on {listening}"))?;
+    if let Some(name) = &arguments.first_token {
+        first_token::offer(name, &settings, &store).await?;
+    }
+    let supervised = tokio::spawn(supervisor::keep_telling(store.clone(), listening, stopping.clone()));
     let scheduled = {
         let (service, store, stopping) = (service.clone(), store.clone(), stopping.clone());
         tokio::spawn(async move {
@@ -84,11 +98,11 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
             tokio::join!(reconciling, forgetting);
         })
     };
-    print(&format!("listening on {scheme}://{address}{base_path}"))?;
     http::serve(listener, service.clone()).await.context("the listener failed")?;
     background.await.context("the background task failed")?;
     scheduled.await.context("the scheduled task failed")?;
     warning.await.context("the task that warns of expiry failed")?;
+    supervised.await.context("the task that tells the service manager failed")?;
     service.bridge.close().await;
     // Whoever copies the file of a service that has stopped has all of it.
     store.gather().await?;

@@ -7,6 +7,10 @@ use super::expiry::Expiry;
 use super::{open_store, print};
 use crate::config::Settings;
 use crate::store::CredentialKind::Token;
+use crate::store::SqliteStore;
+
+/// How long a token is good that nobody says otherwise of.
+const A_YEAR: &str = "1y";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -15,7 +19,7 @@ pub(super) enum Command {
         #[command(flatten)]
         whom: Whom,
         /// When it ends: a length such as 90d, a date such as 2027-01-01, or never
-        #[arg(long, value_name = "WHEN", default_value = "1y")]
+        #[arg(long, value_name = "WHEN", default_value = A_YEAR)]
         expires: Expiry,
     },
     /// List the tokens: what each may do, when it ends, when and from where it was last used
@@ -43,4 +47,10 @@ pub(super) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         }
         Command::Revoke { name } => credential::revoke(&store, Token, &name).await,
     }
+}
+
+/// Makes a token of that name that may do everything, for a year.
+pub(super) async fn make(store: &SqliteStore, name: &str) -> anyhow::Result<String> {
+    let expires = A_YEAR.parse().map_err(anyhow::Error::msg)?;
+    Ok(credential::create(store, Token, Whom::named(name), expires).await?.secret)
 }

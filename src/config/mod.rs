@@ -9,6 +9,7 @@ mod keys;
 mod map;
 mod password;
 mod raw;
+mod reach;
 mod reconcile;
 mod schedule;
 mod server;

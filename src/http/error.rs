@@ -165,6 +165,12 @@ impl Failure {
         answer
     }
 
+    /// What a client is told, as the body of the answer.
+    pub fn body(&self) -> Value {
+        let answer = self.answer();
+        error::body(answer.status.as_u16(), answer.scim_type, &answer.detail)
+    }
+
     /// Status and body for the place of one operation in a bulk answer.
     pub(super) fn outcome(&self) -> Outcome {
         let answer = self.report();

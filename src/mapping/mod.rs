@@ -4,12 +4,15 @@
 //! to all the reasons why it cannot, never to the first.
 
 pub mod disable;
+pub mod entra;
 pub mod fitness;
 pub mod group;
 pub mod import;
+pub mod origin;
 pub mod password;
 pub mod place;
 pub mod provenance;
+pub mod reads;
 pub mod rules;
 pub mod syntax;
 pub mod template;

@@ -83,6 +83,16 @@ impl Place {
         Ok(Place { base: rest, containers })
     }
 
+    /// Whether the place depends on anything that the document holds.
+    pub fn reads(&self, document: &Document) -> bool {
+        self.containers.iter().any(|container| container.name.reads(document))
+    }
+
+    /// What the place depends on, as its templates name it.
+    pub fn variables(&self) -> impl Iterator<Item = String> {
+        self.containers.iter().flat_map(|container| container.name.variables())
+    }
+
     /// The entry that the resource's belongs below.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! An undefined value is empty. The enterprise attributes and those of custom extensions stand beside
 //! the core ones, so that `{{ department }}` works without its URN.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,6 +50,23 @@ impl Template {
     pub fn render(&self, document: &Document) -> Result<String, String> {
         self.render_for(document).map_err(|error| describe(&error))
     }
+
+    /// What the template looks at, as it names it: `name.givenName`, `department`; whichever way it takes for somebody.
+    pub fn variables(&self) -> BTreeSet<String> {
+        let template = self.environment.get_template(NAME);
+        template.map(|template| template.undeclared_variables(true).into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Whether the template looks at anything that the document holds.
+    pub fn reads(&self, document: &Document) -> bool {
+        let context = named(document);
+        let is_there = |variable: &String| {
+            let mut parts = variable.split('.');
+            let first = parts.next().and_then(|name| context.get(name));
+            parts.try_fold(first, |value, name| value.map(|value| value.get(name))).flatten().is_some()
+        };
+        self.variables().iter().any(is_there)
+    }
 }
 
 /// `ada@contoso.com` without the `@` and what follows; nothing of nothing.
@@ -62,6 +80,11 @@ fn is_about_a_name(error: &minijinja::Error) -> bool {
 }
 
 fn context(document: &Document) -> minijinja::Value {
+    minijinja::value::Serde(named(document)).into()
+}
+
+/// The attributes by the names that templates have for them.
+fn named(document: &Document) -> Document {
     let mut context = Document::new();
     for (name, value) in document {
         match value {
@@ -71,7 +94,7 @@ fn context(document: &Document) -> minijinja::Value {
     }
     // Core attributes last: they win where an extension uses the same name.
     context.extend(document.clone());
-    minijinja::value::Serde(context).into()
+    context
 }
 
 fn describe(error: &minijinja::Error) -> String {
@@ -114,6 +137,21 @@ mod tests {
         check("/home/{{ userName | localpart | lower }}", "/home/ada");
         check("{{ department }}", "R&D");
         check("plain", "plain");
+    }
+
+    #[test]
+    fn says_what_it_looks_at() {
+        let reads = |source: &str, document: serde_json::Value| {
+            Template::compile(source).unwrap().reads(document.as_object().unwrap())
+        };
+        let cn = "{{ displayName or name.formatted or userName }}";
+        assert!(reads(cn, json!({"name": {"formatted": "Ada"}})));
+        assert!(reads(cn, json!({"userName": "ada"})));
+        assert!(!reads(cn, json!({"name": {"givenName": "Ada"}, "title": "Countess"})));
+        let enterprise = json!({"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D"}});
+        assert!(reads("{% if department == 'Sales' %}sales{% endif %}", enterprise));
+        assert!(reads("{% for one in emails %}{{ one.value }}{% endfor %}", json!({"emails": [{"value": "x"}]})));
+        assert!(!reads("plain", json!({"userName": "ada"})));
     }
 
     #[test]

@@ -15,9 +15,11 @@ mod locks;
 mod members;
 mod number;
 mod password;
+mod preview;
 mod push;
 mod reconcile;
 mod references;
+mod sketch;
 mod undo;
 mod user;
 mod work;
@@ -28,8 +30,10 @@ pub use error::{Error, Verdict};
 pub use explain::{
     Access, Agreement, Explained, Explanation, Found, Held, Linked, Listing, Membership, Named, Pending, Roster,
 };
+pub use preview::{Preview, Write};
 pub use push::Push;
 pub use reconcile::{Outcome, Progress, Reconciliation, Report, Selection, Stage};
+pub use sketch::sketch;
 pub use undo::Undoing;
 
 use std::sync::Arc;

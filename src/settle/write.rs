@@ -347,7 +347,7 @@ enum GroupsWrite {
     Structure,
 }
 
-fn apply(edit: &Edit, before: &Document) -> Result<Patched, Error> {
+pub(super) fn apply(edit: &Edit, before: &Document) -> Result<Patched, Error> {
     match edit {
         Edit::Patch(patch) => Ok(patch.apply(before)?),
         Edit::Replace(draft) => {

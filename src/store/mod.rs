@@ -582,6 +582,9 @@ pub trait Store: Send + Sync {
     /// [`Error::Taken`] when there is one of that kind and name.
     async fn add_credential(&self, credential: &NewCredential, secret: &NewSecret) -> Result<(), Error>;
 
+    /// Whether a new installation may be given its first token: once, and only while there is none.
+    async fn claim_first_token(&self) -> Result<bool, Error>;
+
     /// All who may ask, tokens first, each by name, with all that is known of their secrets but the secrets.
     async fn credentials(&self) -> Result<Vec<Credential>, Error>;
 

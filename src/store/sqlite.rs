@@ -567,6 +567,10 @@ impl Store for SqliteStore {
         token::add(&self.writer, credential, secret).await
     }
 
+    async fn claim_first_token(&self) -> Result<bool, Error> {
+        token::claim_first(&self.writer).await
+    }
+
     async fn credentials(&self) -> Result<Vec<Credential>, Error> {
         token::all(&self.reader).await
     }

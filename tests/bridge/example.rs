@@ -16,6 +16,30 @@ fn the_example_is_a_good_configuration() {
 }
 
 #[test]
+fn the_configuration_of_the_containers_is_a_good_one_with_the_map_of_the_example() {
+    let read = |name: &str| fs::read_to_string(project().join(name)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    // The volume that the directory's container fills.
+    let (shipped, volume) = (read("docker/scimbridge.toml"), folder.path().display().to_string());
+    assert!(shipped.contains("\"/run/openldap/"), "the names of the volume's files are replaced here");
+    fs::write(&file, shipped.replace("/run/openldap", &volume)).unwrap();
+    fs::write(folder.path().join("password"), "secret").unwrap();
+    fs::write(folder.path().join("ca.pem"), "").unwrap();
+    let mut command = bare(&["check", "--config-only", "--config"]);
+    command.arg(&file).current_dir(folder.path());
+    finish(command).succeeds();
+
+    let map = |text: &str| -> Vec<String> {
+        let ends = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let tables = text.split("\n[[users.attribute]]\n").skip(1);
+        tables.map(|table| table.lines().take_while(ends).collect::<Vec<_>>().join("\n")).collect()
+    };
+    assert_eq!(map(&shipped), map(&read("config.example.toml")));
+    assert!(map(&shipped).len() > 10);
+}
+
+#[test]
 fn every_key_that_the_example_only_mentions_is_a_key() {
     // Each commented `# key = value` is switched on by itself: it may be refused (its feature is not there yet, or its
     // file is missing), but never as unknown.

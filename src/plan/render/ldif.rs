@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::directory::{Action, AttributeName, Attributes, Change, Dn, Modification};
+use crate::plan::Step;
 use crate::plan::hidden::is_password;
 use crate::plan::proposal::{Item, Proposal, Proposed};
 
@@ -18,11 +19,28 @@ const WIDTH: usize = 76;
 #[derive(Clone, Copy, Debug)]
 pub struct Ldif<'a>(pub &'a Proposal);
 
+/// A proposal as LDIF, with the reasons for what each record says in comments above it.
+#[derive(Clone, Copy)]
+pub struct Reasoned<'a> {
+    /// What is told.
+    pub proposal: &'a Proposal,
+    /// The reasons for a step, one to a comment.
+    pub reasons: &'a dyn Fn(&Step) -> Vec<String>,
+}
+
 impl fmt::Display for Ldif<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Reasoned { proposal: self.0, reasons: &|_| Vec::new() }.fmt(f)
+    }
+}
+
+impl fmt::Display for Reasoned<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("version: 1\n")?;
-        for item in &self.0.items {
-            item.steps.iter().try_for_each(|proposed| write_record(f, item, proposed))?;
+        for item in &self.proposal.items {
+            item.steps
+                .iter()
+                .try_for_each(|proposed| write_record(f, item, proposed, &(self.reasons)(&proposed.step)))?;
             let lines = item.notes.iter().map(|note| format!("note: {note}"));
             let lines: Vec<String> =
                 lines.chain(item.problem.iter().map(|problem| format!("cannot: {problem}"))).collect();
@@ -37,7 +55,7 @@ impl fmt::Display for Ldif<'_> {
 }
 
 /// Writes a step with an empty line before it; comments alone where nothing is left of it without the passwords.
-fn write_record(f: &mut fmt::Formatter<'_>, item: &Item, proposed: &Proposed) -> fmt::Result {
+fn write_record(f: &mut fmt::Formatter<'_>, item: &Item, proposed: &Proposed, reasons: &[String]) -> fmt::Result {
     let Proposed { step, last_change, .. } = proposed;
     let change = &step.change;
     f.write_str("\n")?;
@@ -45,6 +63,7 @@ fn write_record(f: &mut fmt::Formatter<'_>, item: &Item, proposed: &Proposed) ->
     if let Some(last_change) = last_change {
         write_comment(f, &last_change.to_string())?;
     }
+    reasons.iter().try_for_each(|reason| write_comment(f, reason))?;
     match change {
         Change::Add { dn, attributes } => write_add(f, dn, attributes),
         Change::Modify { dn, modifications, .. } => write_modify(f, dn, modifications),

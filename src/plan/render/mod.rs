@@ -7,8 +7,8 @@ pub mod ldif;
 pub mod text;
 
 pub use json::Json;
-pub use ldif::Ldif;
-pub use text::{Made, Shown, Text};
+pub use ldif::{Ldif, Reasoned};
+pub use text::{ItemText, Made, Shown, Text};
 
 use std::fmt::{self, Write as _};
 

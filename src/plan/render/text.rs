@@ -16,6 +16,16 @@ const VALUES_SHOWN: usize = 20;
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a>(pub Report<'a>);
 
+/// What is to be done for one resource, as text.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemText<'a>(pub &'a Item);
+
+impl fmt::Display for ItemText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_item(f, self.0)
+    }
+}
+
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { proposal, excesses, .. } = self.0;

@@ -13,7 +13,7 @@ mod scan;
 mod users;
 
 pub use apply::{Outcome, Report};
-pub(super) use rehearse::{USER, explained};
+pub(super) use rehearse::{USER, explained, proposed};
 pub(super) use users::has_class_of;
 
 use std::collections::{BTreeMap, BTreeSet};

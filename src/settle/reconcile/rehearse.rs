@@ -28,9 +28,9 @@ const REHEARSED: &str = "scimbridge-rehearsal";
 const SHOWN_AT_MOST: usize = 100;
 
 /// A copy of the store, and the bridge before an imagined directory.
-struct Stand {
-    store: Arc<dyn Store>,
-    bridge: Bridge,
+pub(in crate::settle) struct Stand {
+    pub(in crate::settle) store: Arc<dyn Store>,
+    pub(in crate::settle) bridge: Bridge,
 }
 
 impl Bridge {
@@ -38,8 +38,7 @@ impl Bridge {
         let suspects = std::mem::take(&mut scan.suspects);
         let mut found = Reconciliation { suspects, ..Reconciliation::default() };
         if !found.suspects.is_empty() {
-            let store = self.store.copy().await?;
-            let stand = Stand { bridge: self.imagined(store.clone()), store };
+            let stand = self.stand().await?;
             for id in found.suspects.keys() {
                 // As it is before others are settled that it may depend on.
                 if let Some(state) = stand.store.state(id).await? {
@@ -96,9 +95,13 @@ impl Bridge {
         Ok(())
     }
 
-    fn imagined(&self, store: Arc<dyn Store>) -> Bridge {
+    /// A copy of the store, and a directory in which changes are only imagined.
+    pub(in crate::settle) async fn stand(&self) -> Result<Stand, Error> {
+        let store = self.store.copy().await?;
         let (patience, stopping) = self.locks.terms();
-        Bridge::new(store, self.directory.rehearsal(), self.rules.clone(), patience, stopping)
+        let directory = self.directory.rehearsal();
+        let bridge = Bridge::new(store.clone(), directory, self.rules.clone(), patience, stopping);
+        Ok(Stand { store, bridge })
     }
 
     /// What is pending once others are as wanted, such as the memberships of somebody whose entry was made anew.
@@ -183,7 +186,7 @@ impl Bridge {
 
     /// Says of entries that are to be added where the directory lets nothing be added. Of other changes it cannot be
     /// asked without making them.
-    async fn tell_missing_rights(&self, items: &mut [Item]) -> Result<(), Error> {
+    pub(in crate::settle) async fn tell_missing_rights(&self, items: &mut [Item]) -> Result<(), Error> {
         let mut refused: BTreeMap<String, bool> = BTreeMap::new();
         for item in items {
             for step in &item.steps {
@@ -233,7 +236,7 @@ impl Bridge {
 }
 
 /// A step with what stood there, and who changed it last.
-fn proposed(stand: &Stand, schema: &Schema, step: Step) -> Proposed {
+pub(in crate::settle) fn proposed(stand: &Stand, schema: &Schema, step: Step) -> Proposed {
     let entry = stand.bridge.directory.before_rehearsal(step.change.dn());
     let touched = |name: &AttributeName| match &step.change {
         Change::Modify { modifications, .. } => modifications.iter().any(|change| change.attribute == *name),

@@ -45,6 +45,20 @@ async fn insert_secret(
     Ok(())
 }
 
+/// That it was asked is kept whatever the answer: a store whose tokens are all revoked later is not a new one.
+pub(super) async fn claim_first(writer: &SqlitePool) -> Result<bool, Error> {
+    let claimed = sqlx::query(
+        "INSERT INTO setting (name, value) VALUES ('first token', 'claimed') ON CONFLICT (name) DO NOTHING",
+    )
+    .execute(writer)
+    .await
+    .map_err(failure("claim the first token"))?;
+    if claimed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    Ok(all(writer).await?.is_empty())
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     kind: String,

@@ -41,6 +41,7 @@ pub async fn every_promise(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
     token::tokens_and_clients_are_kept_by_hash(&*make().await).await;
     token::a_rotated_secret_is_good_for_a_while(&*make().await).await;
     token::an_access_token_goes_with_its_secret(&*make().await).await;
+    token::the_first_token_is_claimed_once(&*make().await, &*make().await).await;
     compare::the_resources_of_entries_are_told_at_once(&*make().await).await;
     compare::resources_of_a_kind_are_met_once_whatever_their_ids(&*make().await).await;
     compare::a_census_counts_what_is_settled_and_wanted(&*make().await).await;

@@ -112,3 +112,12 @@ pub async fn an_access_token_goes_with_its_secret(store: &dyn Store) {
     assert!(store.remove_credential(Client, "entra").await.unwrap());
     assert_eq!(bearer(store, "many 199").await, None);
 }
+
+pub async fn the_first_token_is_claimed_once(new: &dyn Store, used: &dyn Store) {
+    assert!(new.claim_first_token().await.unwrap());
+    assert!(!new.claim_first_token().await.unwrap(), "though none was made");
+    used.add_credential(&credential(Token, "entra"), &secret("hash", None)).await.unwrap();
+    assert!(!used.claim_first_token().await.unwrap());
+    used.remove_credential(Token, "entra").await.unwrap();
+    assert!(!used.claim_first_token().await.unwrap(), "who revokes the last one means it");
+}
