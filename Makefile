@@ -37,12 +37,13 @@ bench-reconcile: ## time `reconcile --dry-run` of 100,000 users beside the same 
 fuzz: ## look for inputs that the parsers do not bear; what is found becomes a seed, which `make test` replays
 	@scripts/fuzz
 
-lint: ## check the format, clippy with warnings denied, the alert rules, the container files and the systemd units
+lint: ## check the format, clippy with warnings denied, the alert rules, the examples for proxies, the container files and the systemd units
 	@scripts/install-needed lint
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 	scripts/check-alerts
+	@scripts/check-proxies
 	@scripts/lint-docker
 	@scripts/lint-systemd
 

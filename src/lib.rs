@@ -58,7 +58,8 @@
 //! # Invariants
 //!
 //! 1. Only [`settle`] changes the directory, and only through [`ldap::Directory::apply`]; passwords alone go by
-//!    [`ldap::Directory::set_password`]. `adopt` changes nothing there, and `check --probe` writes as Entra would.
+//!    [`ldap::Directory::set_password`]. `adopt` changes nothing there, `preview` writes before a copy and an
+//!    imagined directory, and `check --probe` writes as Entra would.
 //! 2. A handler never builds a change. It parses, calls [`scim`], settles, answers.
 //! 3. A DN is a [`directory::Dn`]. Nobody joins or splits DN strings.
 //! 4. Only [`directory::flavor`] asks which directory server this is. Nothing asks which identity provider: what

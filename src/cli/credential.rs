@@ -173,7 +173,7 @@ fn good_until(expires: Option<&str>, now: Timestamp) -> String {
 }
 
 fn minute(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M").to_string()
+    time.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
 /// One for the secret that counts, and one for that which it replaces.

@@ -1,13 +1,13 @@
 //! Settles what is pending: what a crash left, and what waited for the directory.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Audience, Bridge, Error, Run};
 use crate::scim::resource::text;
 use crate::scim::{Kind, ResourceId};
-use crate::store::{About, Origin};
+use crate::store::{About, Origin, Pause};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -17,15 +17,18 @@ impl Bridge {
     pub async fn keep_settling(&self, stopping: CancellationToken) {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.settle_pending().await {
-                Ok(0) => {
+            // While an administrator is at work, on the directory perhaps, nothing is begun.
+            let settled = if self.is_paused().await { Ok(None) } else { self.settle_pending().await.map(Some) };
+            match settled {
+                Ok(None) => {}
+                Ok(Some(0)) => {
                     pause = FIRST_PAUSE;
                     tokio::select! {
                         () = stopping.cancelled() => return,
                         () = self.wake.notified() => {}
                     }
                 }
-                Ok(left) => tracing::info!(left, "changes are still pending"),
+                Ok(Some(left)) => tracing::info!(left, "changes are still pending"),
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot settle what is pending"),
             }
             // Something is left, or has just been: give the directory a moment.
@@ -35,6 +38,11 @@ impl Bridge {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    async fn is_paused(&self) -> bool {
+        // A store that cannot be read is told of by what is settled.
+        matches!(Pause::at(&*self.store, clock()).await, Ok(Some(_)))
     }
 
     /// One attempt at everything that is pending. Returns how much is left.
@@ -95,4 +103,9 @@ impl Bridge {
 enum Outcome {
     Done,
     Left,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a pause ends at a time")]
+fn clock() -> SystemTime {
+    SystemTime::now()
 }

@@ -29,6 +29,7 @@ mod crash;
 mod cursor;
 mod disable;
 mod discovery;
+mod docs;
 mod drift;
 mod ds389;
 mod edges;

@@ -103,3 +103,22 @@ fn the_schedule_does_nothing_while_paused() {
     wait_for("the schedule to come", || app.log().contains("not reconciled: paused until").then_some(()));
     assert_eq!(app.slapd.values(&dn("ada"), "sn"), ["Drifted"]);
 }
+
+#[test]
+fn what_is_pending_waits_too() {
+    let app = TestApp::start();
+    app.slapd.stop();
+    app.post("/Users", &person("ada")).expect(503);
+    app.workplace.run(&["pause"]).succeeds();
+    refused(&app);
+    app.slapd.start_again();
+    // Whoever settles looks for work at once after a start.
+    let answers = || app.log().matches("the directory answers").count();
+    let before = answers();
+    app.restart();
+    wait_for("the directory to be seen again", || (answers() > before).then_some(()));
+    app.get("/Users").expect(503);
+    assert!(app.slapd.entry(&dn("ada")).is_none());
+    app.workplace.run(&["resume"]).succeeds();
+    wait_for("it to be made", || app.slapd.entry(&dn("ada")));
+}

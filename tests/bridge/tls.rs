@@ -18,6 +18,7 @@ use crate::support::app::TestApp;
 use crate::support::certificates::Certificates;
 use crate::support::entra::person;
 use crate::support::http::{Answer, read_one};
+use crate::support::metrics;
 use crate::support::slapd::Flavor;
 use crate::support::wait_for;
 use crate::support::workplace::{Finished, Settings, Workplace};
@@ -284,4 +285,17 @@ fn that_a_certificate_ends_soon_is_said() {
     let checked =
         check(long.settings().variable("SCIMBRIDGE__SERVER__BASE_URL", "https://bridge.test/scim/v2")).succeeds();
     assert!(!checked.stdout.contains("server."), "{checked:#?}");
+}
+
+#[test]
+fn monitoring_is_told_when_the_certificate_ends() {
+    let files = Files::of(&Certificates::until([2100, 1, 1]));
+    let app = TestApp::start_with(Flavor::AsShipped, metrics::shown(files.settings()));
+    let seen = app.metrics();
+    assert_eq!(seen.sum("scimbridge_tls_certificate_expiry_timestamp_seconds", &[]), 4_102_444_800.0);
+    // The token that every story has is good for a year.
+    let ends = seen.sum("scimbridge_token_expiry_timestamp_seconds", &[]);
+    let in_days = |days: u64| SystemTime::now() + Duration::from_secs(days * 86_400);
+    let ends = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(ends);
+    assert!(in_days(360) < ends && ends < in_days(370), "{ends:?}");
 }

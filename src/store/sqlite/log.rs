@@ -18,6 +18,9 @@ use crate::scim::{Kind, ResourceId};
 /// What is said of a change whose reverse is not there any more.
 const FORGOTTEN: &str = "what takes it back is kept no longer (reconcile.keep_undo)";
 
+/// How many runs are few.
+const FEW: i64 = 10_000;
+
 /// A run's row with its counts.
 #[derive(sqlx::FromRow)]
 struct RunRow {
@@ -196,15 +199,9 @@ async fn condition(reader: &SqlitePool, query: &mut QueryBuilder<Sqlite>, filter
         query.push(" AND EXISTS (SELECT 1 FROM run_change WHERE run_id = run.id)");
     }
     if let Some(since) = &filter.since {
-        // Numbers go with time, but for a clock that was set back: so the search ends at the lowest of them. By that index:
-        // SQLite would look for the lowest number from the lowest on.
-        let first: Option<i64> =
-            sqlx::query_scalar("SELECT MIN(id) FROM run INDEXED BY run_started WHERE started >= $1")
-                .bind(since)
-                .fetch_one(reader)
-                .await
-                .map_err(failure("read runs"))?;
-        query.push(" AND run.id >= ").push_bind(first.unwrap_or(i64::MAX));
+        if let Some(first) = first_of_few(reader, since).await? {
+            query.push(" AND run.id >= ").push_bind(first);
+        }
         query.push(" AND run.started >= ").push_bind(since.clone());
     }
     if let Some(token) = &filter.token {
@@ -223,6 +220,22 @@ async fn condition(reader: &SqlitePool, query: &mut QueryBuilder<Sqlite>, filter
         query.push(" AND run.id > ").push_bind(after);
     }
     Ok(())
+}
+
+/// The lowest number of those that started since a time, if they are few: all others need not be looked at then. Of many,
+/// the latest are soon found among all.
+async fn first_of_few(reader: &SqlitePool, since: &str) -> Result<Option<i64>, Error> {
+    // By that index: SQLite would look for the lowest number from the lowest on.
+    let (number, first): (i64, Option<i64>) = sqlx::query_as(
+        "SELECT COUNT(*), MIN(id) FROM
+             (SELECT id FROM run INDEXED BY run_started WHERE started >= $1 ORDER BY started LIMIT $2) AS young",
+    )
+    .bind(since)
+    .bind(FEW)
+    .fetch_one(reader)
+    .await
+    .map_err(failure("read runs"))?;
+    Ok((number < FEW).then_some(first.unwrap_or(i64::MAX)))
 }
 
 #[derive(sqlx::FromRow)]
