@@ -569,8 +569,9 @@ pub trait Store: Send + Sync {
     /// [`Error::Held`] with the words of who has it.
     fn lease(&self, what: &'static str, holder: &str) -> Result<Lease, Error>;
 
-    /// A store of its own with all that is in this one now, for a rehearsal. It is private, holds nobody up (its holds
-    /// and leases are its own), knows no tokens, is not durable, and is gone when the last use of it is dropped.
+    /// A store of its own with all that is wanted now, for a rehearsal. It is private, holds nobody up (its holds and
+    /// leases are its own), knows neither who may ask nor what was done, is not durable, and is gone when the last use of
+    /// it is dropped.
     ///
     /// # Errors
     /// [`Error::Access`] when there is no room for it, among others.

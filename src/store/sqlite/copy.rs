@@ -11,10 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::super::{Error, Hold, HoldMode};
 use super::hold::Holds;
-use super::{SqliteStore, failure, token};
+use super::{MIGRATIONS, SqliteStore, failure};
+
+/// What a rehearsal needs: neither who may ask nor what was done, which may be most of the store. Members come before
+/// resources: a member that comes makes what was found right of the group forgotten.
+const TABLES: [&str; 6] = ["name_claim", "lookup", "number", "member", "resource", "setting"];
 
 const INFIX: &str = ".copy-";
 const DIGITS: usize = 32;
@@ -40,15 +45,30 @@ pub(super) async fn copy(store: &SqliteStore) -> Result<SqliteStore, Error> {
     let options = store.reader.connect_options();
     sweep(&store.holds, options.get_filename()).map_err(failed)?;
     let files = make(&store.holds, options.get_filename())?;
-    let target = files.path.to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-    // By a reader: it copies one state, and writes go on beside it.
-    sqlx::query("VACUUM INTO $1").bind(target).execute(&store.reader).await.map_err(failure(attempt))?;
-    let options = options.as_ref().clone().filename(&files.path).read_only(false);
-    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Off);
-    let copy = SqliteStore::connect(options, Some(Arc::new(files))).await.map_err(failure(attempt))?;
-    // Nobody logs in to a rehearsal.
-    token::forget_all(&copy.writer).await?;
+    let original = options.get_filename().to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+    let target = options.as_ref().clone().filename(&files.path).read_only(false);
+    let target = target.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Off);
+    let copy = SqliteStore::connect(target, Some(Arc::new(files))).await.map_err(failure(attempt))?;
+    MIGRATIONS.run(&copy.writer).await.map_err(|error| Error::Access { attempt, source: error.into() })?;
+    fill(&copy, original).await.map_err(failure(attempt))?;
     Ok(copy)
+}
+
+/// In one transaction, so that it is one state of the original; writes of that go on beside it.
+async fn fill(copy: &SqliteStore, original: &str) -> Result<(), sqlx::Error> {
+    let mut connection = copy.writer.acquire().await?;
+    sqlx::query("ATTACH DATABASE $1 AS original").bind(original).execute(&mut *connection).await?;
+    let mut write = connection.begin().await?;
+    for table in TABLES {
+        let emptied = format!("DELETE FROM main.{table}");
+        let filled = format!("INSERT INTO main.{table} SELECT * FROM original.{table}");
+        for statement in [emptied, filled] {
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut *write).await?;
+        }
+    }
+    write.commit().await?;
+    sqlx::query("DETACH DATABASE original").execute(&mut *connection).await?;
+    Ok(())
 }
 
 /// An empty file, which SQLite fills; it would make one that others may read.

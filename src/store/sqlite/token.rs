@@ -164,14 +164,6 @@ pub(super) async fn remove(writer: &SqlitePool, kind: CredentialKind, name: &str
     Ok(is_gone)
 }
 
-/// Forgets everybody.
-pub(super) async fn forget_all(writer: &SqlitePool) -> Result<(), Error> {
-    for statement in ["DELETE FROM access_token", "DELETE FROM secret", "DELETE FROM credential"] {
-        sqlx::query(statement).execute(writer).await.map_err(failure("forget who may ask"))?;
-    }
-    Ok(())
-}
-
 #[derive(sqlx::FromRow)]
 struct PresentedRow {
     kind: String,

@@ -17,7 +17,8 @@ pub async fn a_copy_is_a_store_of_its_own(store: &dyn Store) {
     let second = store.copy().await.unwrap();
     for copy in [&copy, &second] {
         assert_eq!(copy.state(&id("ada")).await.unwrap(), store.state(&id("ada")).await.unwrap());
-        assert_eq!(copy.changes_of(run, None, 9).await.unwrap(), store.changes_of(run, None, 9).await.unwrap());
+        assert_eq!(copy.name_changes().await.unwrap(), store.name_changes().await.unwrap());
+        assert_eq!(copy.changes_of(run, None, 9).await.unwrap(), [], "what was done may be most of a store");
         assert_eq!(copy.credentials().await.unwrap(), [], "it needs none");
         assert_eq!(copy.bearer("hash").await.unwrap(), None);
     }
