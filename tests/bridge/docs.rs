@@ -246,3 +246,18 @@ fn links_lead_somewhere() {
     }
     assert!(followed > 5, "only {followed} links");
 }
+
+/// The table of what Entra's log says quotes the program in its third column.
+#[test]
+fn what_is_quoted_is_what_the_program_says() {
+    let page = fs::read_to_string(project().join("docs/entra.md")).unwrap();
+    let (_, table) = page.split_once("## What Entra's log says").expect("the section");
+    let rows = table.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5"));
+    let quotes: Vec<&str> = rows.filter_map(|row| row.split('|').nth(3)?.split('`').nth(1)).collect();
+    assert!(quotes.len() > 8, "{quotes:?}");
+    for quote in quotes {
+        let mut look = Command::new("grep");
+        look.args(["--recursive", "--quiet", "--fixed-strings", "--", quote]).arg(project().join("src"));
+        assert!(look.status().expect("grep").success(), "nothing in src says {quote:?}");
+    }
+}
