@@ -268,9 +268,9 @@ mod tests {
         let all: Vec<[String; 6]> =
             [&rotated, &reader].into_iter().flat_map(|credential| rows(credential, now)).collect();
         insta::assert_snapshot!(table(&all).join("\n"), @r"
-        entra             all                     2026-10-01 00:00  2027-01-01 00:00 (in 92 days)  never
-          the one before                          2026-01-01 08:30  2026-10-08 00:00 (in 7 days)   2026-09-30 23:59  192.0.2.1
-        audit             users:read groups:read  2026-10-01 00:00  never                          never
+        entra             all                     2026-10-01 00:00Z  2027-01-01 00:00Z (in 92 days)  never
+          the one before                          2026-01-01 08:30Z  2026-10-08 00:00Z (in 7 days)   2026-09-30 23:59Z  192.0.2.1
+        audit             users:read groups:read  2026-10-01 00:00Z  never                           never
         ");
     }
 }

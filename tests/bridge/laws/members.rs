@@ -239,9 +239,13 @@ fn seen(app: &TestApp, said: &Said, cast: &Cast, lists: &[&str]) -> String {
 fn members_are_what_was_said(app: &TestApp, seed: u64, turns: usize, lists: &[&str]) {
     let cast = cast(app);
     let said = all_speak(app, &cast, seed, turns);
+    all_is_as_it_was_said(app, &cast, &said, seed, lists);
+}
+
+fn all_is_as_it_was_said(app: &TestApp, cast: &Cast, said: &Said, seed: u64, lists: &[&str]) {
     // The background and the directory's own overlay may have references to see to yet.
     let what = format!("all to be as it was said, seed {seed}");
-    wait_until_equal(&what, &expected(&said, &cast, lists), || seen(app, &said, &cast, lists));
+    wait_until_equal(&what, &expected(said, cast, lists), || seen(app, said, cast, lists));
     assert_eq!(app.slapd.entries("ou=groups").len(), 1 + GROUPS);
     assert_eq!(app.slapd.entries("ou=people").len(), 1 + PEOPLE);
 }
@@ -249,7 +253,14 @@ fn members_are_what_was_said(app: &TestApp, seed: u64, turns: usize, lists: &[&s
 #[test]
 fn members_are_what_was_said_though_eight_say_it_at_once() {
     let app = TestApp::start();
-    members_are_what_was_said(&app, 1, 125, &["member"]);
+    let (seed, lists) = (1, ["member"]);
+    let cast = cast(&app);
+    let said = all_speak(&app, &cast, seed, 125);
+    // The server's own overlay follows a rename in its own time, and so may bring somebody back who has left a group
+    // meanwhile: a run takes them out. Without that overlay nothing is left to a run, as the next story shows.
+    let run = ["reconcile", "--max-changes", "100%", "--max-member-removals", "100%"];
+    wait_for("a run that has done all", || (app.workplace.run(&run).code == Some(0)).then_some(()));
+    all_is_as_it_was_said(&app, &cast, &said, seed, &lists);
 }
 
 #[test]
