@@ -88,7 +88,7 @@ pub enum Error {
     Held {
         /// What the lease is for.
         what: &'static str,
-        /// Who has it, in their own words; empty in the moment before they have said so.
+        /// Who has it, in their own words.
         holder: String,
     },
     /// The name or entry belongs to another resource.
