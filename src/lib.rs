@@ -48,7 +48,7 @@
 //! | [`mapping`] | SCIM to directory; pure | `scim`, `directory` |
 //! | [`plan`] | desired against observed; pure | `directory` |
 //! | [`config`] | what an operator decided | `scim`, `directory`, `mapping`, `plan` |
-//! | [`store`] | desired state, kept; the only place that knows `sqlx` | `scim`, `directory` |
+//! | [`store`] | desired state, kept; the only place that knows `rusqlite` | `scim`, `directory` |
 //! | [`ldap`] | the directory; the only place that knows `ldap3` | `directory` |
 //! | [`settle`] | the one path | `scim`, `directory`, `mapping`, `plan`, `store`, `ldap` |
 //! | [`http`] | what Entra can ask; the only place that knows `axum` | `scim`, `store`, `settle` |

@@ -19,7 +19,7 @@ use crate::ldap::{self, Fault};
 use crate::plan::hidden::HIDDEN;
 use crate::plan::{self, Allowance, Plan, Step, reverse};
 use crate::scim::{Kind, ResourceId};
-use crate::store::{About, Ending, NewRun, NotedChange, Origin, Requester, RunEnd, RunId};
+use crate::store::{self, About, Ending, NewRun, NotedChange, Origin, Requester, RunEnd, RunId, Wanted};
 use crate::telemetry;
 
 /// Up to how many values of a list the directory is asked about before they are changed, so that the reverse takes back
@@ -194,6 +194,16 @@ impl Work<'_> {
     pub(super) async fn begin(&self) -> Result<RunId, Error> {
         let begun = self.run.id.get_or_try_init(|| async { self.store.begin_run(&self.run.known_by_now()).await });
         Ok(*begun.await?)
+    }
+
+    /// Saves what is wanted, in the run that is in the log from then on.
+    pub(super) async fn want(&self, wanted: &Wanted) -> Result<(), store::Error> {
+        if self.run.id().is_some() {
+            return self.store.want(wanted).await;
+        }
+        let run = self.run.known_by_now();
+        self.run.id.get_or_try_init(|| self.store.want_in_run(&run, wanted)).await?;
+        Ok(())
     }
 
     /// Makes the directory hold what the resource should be. The caller holds the resource's lock.

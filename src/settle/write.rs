@@ -1,6 +1,7 @@
 //! How a write is made: create, replace, patch, delete. Each saves what is wanted and settles it.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 
 use super::error::unmappable;
 use super::locks::{GroupsGuard, KeyGuard};
@@ -77,10 +78,9 @@ impl Work<'_> {
             members: Vec::new(),
             now: now(),
         };
-        self.begin().await?;
-        self.store.want(&wanted).await?;
+        self.want(&wanted).await?;
         crash_point(CrashPoint::Intent);
-        self.settle_or_revert(id, Audience::Client(None)).await.map(|_| ())
+        self.beside_sync(self.settle_or_revert(id, Audience::Client(None))).await.map(|_| ())
     }
 
     pub(super) async fn edit(
@@ -162,10 +162,19 @@ impl Work<'_> {
 
     async fn settle_wanted(&self, wanted: &Wanted, password: Option<&Password>) -> Result<Resource, Error> {
         // From here on there is something that a crash leaves undone, and the log is to tell of it.
-        self.begin().await?;
-        self.store.want(wanted).await.map_err(|error| name_taken(error, wanted))?;
+        self.want(wanted).await.map_err(|error| name_taken(error, wanted))?;
         crash_point(CrashPoint::Intent);
-        self.settle_present(&wanted.id, password).await
+        self.beside_sync(self.settle_present(&wanted.id, password)).await
+    }
+
+    /// Settles while the intent is brought to the disk. Before the client hears of the outcome it is there: a power cut
+    /// takes the record that it is settled at most, and to settle it again does no harm. Should it take the intent
+    /// itself, nobody has been answered, and what the directory holds by then is found there by the retry.
+    async fn beside_sync<T>(&self, settling: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let (settled, synced) = tokio::join!(settling, self.store.sync());
+        let settled = settled?;
+        synced?;
+        Ok(settled)
     }
 
     async fn settle_present(&self, id: &ResourceId, password: Option<&Password>) -> Result<Resource, Error> {

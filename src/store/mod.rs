@@ -2,7 +2,8 @@
 //! undone; and who may settle what at a time, across processes.
 //!
 //! Not the directory, and not a cache of it. The contract stands on [`Store`]; every implementation
-//! passes the same conformance suite. Invariant: what a write returned `Ok` for survives a crash.
+//! passes the same conformance suite. Invariant: what a write returned `Ok` for survives a crash of the program, and from
+//! the next sync on one of the machine.
 
 mod hold;
 mod measure;
@@ -51,7 +52,7 @@ pub enum Error {
         attempt: &'static str,
         /// What went wrong.
         #[source]
-        source: sqlx::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A row holds what no version of this program wrote.
     #[error("the stored {what} of resource {id} cannot be read")]
@@ -300,8 +301,13 @@ pub struct Census {
 
 /// Where the desired state is kept.
 ///
-/// A read sees every write that returned before it began. A write is atomic and, but for the notes of a run
-/// ([`begin_run`](Store::begin_run) says what those promise), durable when it returns.
+/// A read sees every write that returned before it began, and a write is atomic. It survives the end of the process,
+/// `kill -9` included, from when it returns. That of the machine, such as a power cut, it survives when it returns too,
+/// but for what is written with every push, which must not cost a sync of the disk each: [`want`](Store::want) and
+/// [`want_in_run`](Store::want_in_run), [`settle`](Store::settle), [`remove`](Store::remove), [`check`](Store::check),
+/// [`note_use`](Store::note_use) and the notes of a run survive it from the next [`sync`](Store::sync) on. What a power
+/// cut takes is the latest of all that was written: never something whose successor stays.
+///
 /// Reads that serve clients (`get`, `find`, `members`) show the settled state: a pending creation is
 /// not there yet, a pending deletion is still there, a joining member is not one yet.
 /// The caller serialises writes of one resource.
@@ -403,11 +409,25 @@ pub trait Store: Send + Sync {
     /// cost the size of the group.
     async fn has_members(&self, group: &ResourceId) -> Result<bool, Error>;
 
-    /// Saves what is wanted, as pending. A resource that is new gets a row.
+    /// Saves what is wanted, as pending. A resource that is new gets a row. Nobody is told of it before a
+    /// [`sync`](Store::sync).
     ///
     /// # Errors
     /// [`Error::Taken`] when another resource claims the name; nothing is saved then.
     async fn want(&self, wanted: &Wanted) -> Result<(), Error>;
+
+    /// The same, and begins the run that it is part of.
+    ///
+    /// # Errors
+    /// As [`want`](Store::want); the run is not begun then.
+    async fn want_in_run(&self, run: &NewRun, wanted: &Wanted) -> Result<RunId, Error>;
+
+    /// Returns when all that was written before survives the end of the machine. One sync does for all who wait.
+    ///
+    /// # Errors
+    /// The disk does not take it: what was written since the last sync may be lost in a power cut, and the store must be
+    /// opened again.
+    async fn sync(&self) -> Result<(), Error>;
 
     /// Turns what is pending around: `document` is wanted, members that joined are stripped, those that left are
     /// renewed, and a lock that somebody else set is not ours to lift. A pending creation is gone without trace, numbers
@@ -479,12 +499,6 @@ pub trait Store: Send + Sync {
     async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error>;
 
     /// Begins a run, to which changes are noted. Its id is higher than that of every run before it, forgotten ones too.
-    ///
-    /// This and the notes of the run ([`note_change`](Store::note_change), [`strike_change`](Store::strike_change),
-    /// [`note_undone`](Store::note_undone), [`end_run`](Store::end_run), [`keep_run`](Store::keep_run)) are the writes that
-    /// are not durable when they return: one is made before every change of every push, and must not cost a sync of the disk. They survive the end
-    /// of the process, `kill -9` included, at once. They survive the end of the machine, such as a power cut, from the
-    /// next write of any other sort on. What a power cut takes is the latest of them: never one whose successor stays.
     async fn begin_run(&self, run: &NewRun) -> Result<RunId, Error>;
 
     /// Notes a change that is about to be made, and how it is undone. Returns its position in the run, which counts up.
@@ -612,7 +626,7 @@ pub trait Store: Send + Sync {
     /// Keeps an access token. Those that have expired are forgotten, and the eldest of a client that has too many.
     async fn add_access_token(&self, token: &NewAccessToken, now: &str) -> Result<(), Error>;
 
-    /// Notes when and from where a secret was last shown. Durable with the next write of another sort.
+    /// Notes when and from where a secret was last shown.
     async fn note_use(&self, secret_hash: &str, now: &str, address: &str) -> Result<(), Error>;
 
     /// What is kept under a name.

@@ -1,12 +1,13 @@
 //! The store in one SQLite file: the embedded default, for one node.
 //!
-//! One connection writes, a few read beside it (write-ahead log). Every commit is synced to disk: an
-//! intent must be durable before the directory is touched. Only the notes of runs, written by a connection of their own,
-//! wait for the next sync.
+//! What is written is there for every process at once, and on the disk with the next sync, which all who wait for it
+//! share: see `database.rs`. An intent is on the disk before its client is answered, and what cannot be seen in the
+//! directory any more is before the directory is touched.
 
 mod compare;
 mod condition;
 mod copy;
+mod database;
 mod find;
 mod hold;
 mod index;
@@ -14,27 +15,28 @@ mod intent;
 mod log;
 mod measure;
 mod member;
+mod migrations;
 mod number;
 mod parts;
 mod retention;
 mod row;
 mod run;
 mod setting;
+mod statement;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite, Transaction};
+use rusqlite::{Connection, params};
 
+use database::{Database, Durability};
 use parts::insert_adopted;
-use row::{Row, before_text};
+use row::{Row, SELECT, before_text, columns};
+use statement::{Query, all, column, execute, first};
 
 use super::{
     Adopted, Backlog, Census, Checked, Credential, CredentialKind, Error, Found, Hold, HoldMode, Known, Lease, Listed,
@@ -45,23 +47,19 @@ use crate::directory::{Anchor, AttributeName, BeforeDisable, Link, NumberRange, 
 use crate::scim::index::{Condition, Index, IndexEntry};
 use crate::scim::{Document, Kind, Member, Resource, ResourceId};
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations");
-
 /// How many values one statement names: SQLite's oldest limit on parameters is 999.
 const CHUNK: usize = 300;
 /// How many resources are read at a time when all are.
 const PAGE: u32 = 500;
-const READERS: u32 = 4;
+/// What a URL of a store begins with.
+const SCHEME: &str = "sqlite://";
 
 /// A store in a SQLite file.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    reader: SqlitePool,
-    writer: SqlitePool,
-    notes: run::Notes,
+    database: Database,
+    process: run::Process,
     holds: Arc<hold::Holds>,
-    /// The last, so that the files of a copy go after its connections.
-    _copy: Option<Arc<copy::Files>>,
 }
 
 impl SqliteStore {
@@ -71,47 +69,25 @@ impl SqliteStore {
     /// [`Error::Open`] when the file cannot be made, opened or brought to this version's form.
     pub async fn open(url: &str) -> Result<SqliteStore, Error> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Open { url: url.to_owned(), source };
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(|error| failed(error.into()))?
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            // Another process, such as `token create`, may be writing.
-            .busy_timeout(Duration::from_secs(5));
-        create_private(options.get_filename()).map_err(|error| failed(error.into()))?;
-        let store = SqliteStore::connect(options.clone(), None).await.map_err(|error| failed(error.into()))?;
-        MIGRATIONS.run(&store.writer).await.map_err(|error| failed(error.into()))?;
-        if let Err(error) = copy::sweep(&store.holds, options.get_filename()) {
+        let path = path_of(url).ok_or_else(|| failed("the URL is not sqlite:// and a path".into()))?;
+        create_private(path).map_err(|error| failed(error.into()))?;
+        let database = Database::open(path, Durability::Synced, None).map_err(|error| failed(error.into()))?;
+        database.prepare(|connection| migrations::run(connection).map_err(|error| failed(error.into())))?;
+        let store = SqliteStore::of(database);
+        if let Err(error) = copy::sweep(&store.holds, path) {
             tracing::warn!(%error, "cannot remove what is left of copies of the store");
         }
         Ok(store)
     }
 
-    async fn connect(
-        options: SqliteConnectOptions,
-        copy: Option<Arc<copy::Files>>,
-    ) -> Result<SqliteStore, sqlx::Error> {
-        // A connection to a file does not break while it waits to be used.
-        let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
-        let holds = Arc::new(hold::Holds::of(options.get_filename()));
-        let writer = pool(1).connect_with(options.clone()).await?;
-        let unsynced = match copy {
-            Some(_) => SqliteSynchronous::Off,
-            None => SqliteSynchronous::Normal,
-        };
-        let notes = options.clone().synchronous(unsynced).connect().await?;
-        let reader = pool(READERS).connect_with(options.read_only(true)).await?;
-        Ok(SqliteStore {
-            reader,
-            notes: run::Notes::new(notes, writer.clone(), holds.clone()),
-            writer,
-            holds,
-            _copy: copy,
-        })
+    fn of(database: Database) -> SqliteStore {
+        let holds = Arc::new(hold::Holds::of(database.path()));
+        SqliteStore { process: run::Process::new(holds.clone()), holds, database }
     }
 
     /// Whether there is a store at a `sqlite://` URL already.
     pub fn is_there(url: &str) -> bool {
-        SqliteConnectOptions::from_str(url).is_ok_and(|options| options.get_filename().exists())
+        path_of(url).is_some_and(Path::exists)
     }
 
     /// Brings everything into the one file, so that a copy of it is whole. Not while others write.
@@ -119,8 +95,12 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be written.
     pub async fn gather(&self) -> Result<(), Error> {
-        let gathered = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await;
-        gathered.map(|_| ()).map_err(failure("bring the store into one file"))
+        self.database
+            .alone(|connection| {
+                let gathered = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                gathered.map_err(failure("bring the store into one file"))
+            })
+            .await
     }
 
     /// Takes the store for this process's `serve` or `adopt` alone, until the guard is dropped: two that settle the
@@ -130,8 +110,7 @@ impl SqliteStore {
     /// [`Error::Taken`] when another process has it.
     pub fn take(&self) -> Result<ServeGuard, Error> {
         let failed = |source: std::io::Error| Error::Access { attempt: "lock the store", source: source.into() };
-        let options = self.reader.connect_options();
-        let path = options.get_filename().with_added_extension("lock");
+        let path = self.database.path().with_added_extension("lock");
         let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(failed)?;
         match file.try_lock() {
@@ -139,32 +118,6 @@ impl SqliteStore {
             Err(std::fs::TryLockError::WouldBlock) => Err(Error::Taken { what: path.display().to_string() }),
             Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
         }
-    }
-
-    /// The rows of those of the ids that are settled.
-    async fn settled_rows(&self, ids: &BTreeSet<ResourceId>) -> Result<Vec<Row>, Error> {
-        let ids: Vec<&ResourceId> = ids.iter().collect();
-        let mut found = Vec::new();
-        for chunk in ids.chunks(CHUNK) {
-            let mut query: QueryBuilder<Sqlite> =
-                QueryBuilder::new("SELECT * FROM resource WHERE document IS NOT NULL AND id IN (");
-            let mut list = query.separated(", ");
-            for id in chunk {
-                list.push_bind(id.as_str());
-            }
-            query.push(")");
-            let rows = query.build_query_as().fetch_all(&self.reader).await.map_err(failure("look resources up"))?;
-            found.extend::<Vec<Row>>(rows);
-        }
-        Ok(found)
-    }
-
-    async fn row(&self, id: &ResourceId) -> Result<Option<Row>, Error> {
-        sqlx::query_as("SELECT * FROM resource WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&self.reader)
-            .await
-            .map_err(failure("read a resource"))
     }
 }
 
@@ -174,50 +127,67 @@ pub struct ServeGuard {
     _file: std::fs::File,
 }
 
+/// The path of the file, without what other programs write behind it.
+fn path_of(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix(SCHEME)?;
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    (!path.is_empty()).then_some(Path::new(path))
+}
+
 /// SQLite gives its side files the mode of the main one.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    if path.as_os_str().is_empty() || path == Path::new(":memory:") {
-        return Ok(());
-    }
     std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(|_| ())
 }
 
-fn failure(attempt: &'static str) -> impl Fn(sqlx::Error) -> Error {
-    move |source| Error::Access { attempt, source }
+fn failure(attempt: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| Error::Access { attempt, source: source.into() }
 }
 
 /// The same, where a broken uniqueness means that the thing belongs to another.
-fn failure_or_taken(attempt: &'static str, what: &str) -> impl Fn(sqlx::Error) -> Error {
-    move |source| match source.as_database_error() {
-        Some(database) if database.is_unique_violation() => Error::Taken { what: what.to_owned() },
-        _ => Error::Access { attempt, source },
+fn failure_or_taken(attempt: &'static str, what: &str) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| {
+        let code = source.sqlite_error().map(|error| error.extended_code);
+        let is_taken = [rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE, rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY]
+            .map(Some)
+            .contains(&code);
+        if is_taken { Error::Taken { what: what.to_owned() } } else { Error::Access { attempt, source: source.into() } }
     }
 }
 
-async fn begin(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, Error> {
-    writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure("begin a write"))
+fn row(connection: &Connection, id: &ResourceId) -> Result<Option<Row>, Error> {
+    let statement = concat!("SELECT ", columns!(), " FROM resource WHERE id = ?1");
+    first(connection, "read a resource", statement, params![id.as_str()], Row::read)
 }
 
-async fn commit(transaction: Transaction<'static, Sqlite>) -> Result<(), Error> {
-    transaction.commit().await.map_err(failure("commit a write"))
+/// The rows of those of the ids that are settled.
+fn settled_rows(connection: &Connection, ids: &BTreeSet<ResourceId>) -> Result<Vec<Row>, Error> {
+    let ids: Vec<&ResourceId> = ids.iter().collect();
+    let mut found = Vec::new();
+    for chunk in ids.chunks(CHUNK) {
+        let mut query = Query::new(SELECT);
+        query.push(" FROM resource WHERE settled = 1 AND id IN (");
+        query.push_list(chunk.iter().map(|id| id.0.clone())).push(")");
+        found.extend(query.all(connection, "look resources up", Row::read)?);
+    }
+    Ok(found)
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn get(&self, kind: Kind, id: &ResourceId) -> Result<Option<Resource>, Error> {
-        match self.row(id).await? {
+        match self.database.read(|connection| row(connection, id)).await? {
             Some(row) if row.kind == kind.as_str() => row.resource(),
             _ => Ok(None),
         }
     }
 
     async fn resources(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Resource>, Error> {
-        let found = find::resources(&self.settled_rows(ids).await?)?;
+        let found = find::resources(&self.database.read(|connection| settled_rows(connection, ids)).await?)?;
         Ok(found.into_iter().map(|resource| (resource.id.clone(), resource)).collect())
     }
 
     async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error> {
-        find::page(&self.reader, kind, condition, offset, limit).await
+        self.database.read(|connection| find::page(connection, kind, condition, offset, limit)).await
     }
 
     async fn find_after(
@@ -227,24 +197,24 @@ impl Store for SqliteStore {
         position: Option<&Position>,
         limit: u32,
     ) -> Result<Vec<Resource>, Error> {
-        find::after(&self.reader, kind, condition, position, limit).await
+        self.database.read(|connection| find::after(connection, kind, condition, position, limit)).await
     }
 
     async fn count(&self, kind: Kind, condition: &Condition) -> Result<u64, Error> {
-        find::count(&self.reader, kind, condition).await
+        self.database.read(|connection| find::count(connection, kind, condition)).await
     }
 
     async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error> {
-        member::settled(&self.reader, group).await
+        self.database.read(|connection| member::settled(connection, group)).await
     }
 
     async fn state(&self, id: &ResourceId) -> Result<Option<State>, Error> {
-        self.row(id).await?.map(|row| row.state()).transpose()
+        self.database.read(|connection| row(connection, id)).await?.map(|row| row.state()).transpose()
     }
 
     async fn known(&self, ids: &BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Known>, Error> {
         let mut known = BTreeMap::new();
-        for row in self.settled_rows(ids).await? {
+        for row in self.database.read(|connection| settled_rows(connection, ids)).await? {
             let deleting = row.intent.as_deref() == Some("delete");
             if let Some(link) = row.link()? {
                 known.insert(ResourceId(row.id.clone()), Known { kind: row.kind()?, link, deleting });
@@ -254,77 +224,74 @@ impl Store for SqliteStore {
     }
 
     async fn linked(&self, anchor: &Anchor) -> Result<Vec<ResourceId>, Error> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM resource WHERE anchor = $1 ORDER BY created, id")
-            .bind(&anchor.0)
-            .fetch_all(&self.reader)
-            .await
-            .map_err(failure("look an entry's resources up"))?;
-        Ok(ids.into_iter().map(ResourceId).collect())
+        let read = |connection: &Connection| {
+            let statement = "SELECT id FROM resource WHERE anchor = ?1 ORDER BY created, id";
+            all(connection, "look an entry's resources up", statement, params![anchor.0], column)
+        };
+        Ok(self.database.read(read).await?.into_iter().map(ResourceId).collect())
     }
 
     async fn linked_states(&self, anchors: &[Anchor]) -> Result<Vec<State>, Error> {
-        compare::linked_states(&self.reader, anchors).await
+        self.database.read(|connection| compare::linked_states(connection, anchors)).await
     }
 
     async fn ids_after(&self, after: Option<&ResourceId>, limit: u32) -> Result<Vec<(ResourceId, Kind)>, Error> {
-        compare::ids_after(&self.reader, after, limit).await
+        self.database.read(|connection| compare::ids_after(connection, after, limit)).await
     }
 
     async fn checked(&self, anchors: &[Anchor]) -> Result<Vec<Checked>, Error> {
-        compare::checked(&self.reader, anchors).await
+        self.database.read(|connection| compare::checked(connection, anchors)).await
     }
 
     async fn check(&self, right: &[(ResourceId, i64, Mark)]) -> Result<(), Error> {
-        let mut write = begin(&self.writer).await?;
-        compare::check(&mut write, right).await?;
-        commit(write).await
+        self.database.write(|connection| compare::check(connection, right)).await
     }
 
     async fn name_changes(&self) -> Result<i64, Error> {
-        compare::name_changes(&self.reader).await
+        self.database.read(|connection| compare::name_changes(connection)).await
     }
 
     async fn census(&self) -> Result<Census, Error> {
-        compare::census(&self.reader).await
+        self.database.read(|connection| compare::census(connection)).await
     }
 
     async fn claimant(&self, name: &str) -> Result<Option<ResourceId>, Error> {
-        let id: Option<String> = sqlx::query_scalar("SELECT resource_id FROM name_claim WHERE name = $1")
-            .bind(name)
-            .fetch_optional(&self.reader)
-            .await
-            .map_err(failure("look a name up"))?;
-        Ok(id.map(ResourceId))
+        let read = |connection: &Connection| {
+            let statement = "SELECT resource_id FROM name_claim WHERE name = ?1";
+            first(connection, "look a name up", statement, params![name], column)
+        };
+        Ok(self.database.read(read).await?.map(ResourceId))
     }
 
     async fn creating(&self, kind: Kind) -> Result<Vec<(ResourceId, Document)>, Error> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT * FROM resource WHERE intent IS NOT NULL AND document IS NULL AND kind = $1 ORDER BY created, id",
-        )
-        .bind(kind.as_str())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(failure("read pending creations"))?;
+        let read = |connection: &Connection| {
+            let statement = concat!(
+                "SELECT ",
+                columns!(),
+                " FROM resource WHERE intent IS NOT NULL AND settled = 0 AND kind = ?1 ORDER BY created, id"
+            );
+            all(connection, "read pending creations", statement, params![kind.as_str()], Row::read)
+        };
+        let rows = self.database.read(read).await?;
         let states: Vec<State> = rows.iter().map(Row::state).collect::<Result<_, _>>()?;
         Ok(states.into_iter().filter_map(|state| Some((state.id.clone(), state.desired()?.clone()))).collect())
     }
 
     async fn pending(&self) -> Result<Vec<ResourceId>, Error> {
-        // Each by its index: with OR between them all resources would be read.
-        let ids: Vec<(String, String)> = sqlx::query_as(
-            "SELECT id, created FROM resource WHERE intent IS NOT NULL
-             UNION SELECT id, created FROM resource WHERE previous_dn IS NOT NULL
-             UNION SELECT id, created FROM resource WHERE id IN (SELECT group_id FROM member WHERE state <> 'settled')
-             ORDER BY created, id",
-        )
-        .fetch_all(&self.reader)
-        .await
-        .map_err(failure("read what is pending"))?;
-        Ok(ids.into_iter().map(|(id, _)| ResourceId(id)).collect())
+        let read = |connection: &Connection| {
+            // Each by its index: with OR between them all resources would be read.
+            let statement = "SELECT id, created FROM resource WHERE intent IS NOT NULL
+                 UNION SELECT id, created FROM resource WHERE previous_dn IS NOT NULL
+                 UNION SELECT id, created FROM resource
+                    WHERE id IN (SELECT group_id FROM member WHERE state <> 'settled')
+                 ORDER BY created, id";
+            all(connection, "read what is pending", statement, [], column)
+        };
+        Ok(self.database.read(read).await?.into_iter().map(ResourceId).collect())
     }
 
     async fn unsettled_members(&self, group: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error> {
-        member::unsettled(&self.reader, group).await
+        self.database.read(|connection| member::unsettled(connection, group)).await
     }
 
     async fn member_states(
@@ -332,19 +299,19 @@ impl Store for SqliteStore {
         group: &ResourceId,
         ids: &BTreeSet<ResourceId>,
     ) -> Result<BTreeMap<ResourceId, MemberState>, Error> {
-        member::states(&self.reader, group, ids).await
+        self.database.read(|connection| member::states(connection, group, ids)).await
     }
 
     async fn wanted_members(&self, group: &ResourceId) -> Result<Vec<ResourceId>, Error> {
-        member::wanted(&self.reader, group).await
+        self.database.read(|connection| member::wanted(connection, group)).await
     }
 
     async fn memberships(&self, member: &ResourceId) -> Result<Vec<(ResourceId, MemberState)>, Error> {
-        member::memberships(&self.reader, member).await
+        self.database.read(|connection| member::memberships(connection, member)).await
     }
 
     async fn member_counts(&self, group: &ResourceId) -> Result<MemberCounts, Error> {
-        member::counts(&self.reader, group).await
+        self.database.read(|connection| member::counts(connection, group)).await
     }
 
     async fn listed_after(
@@ -353,96 +320,97 @@ impl Store for SqliteStore {
         after: Option<&ResourceId>,
         limit: u32,
     ) -> Result<Vec<Listed>, Error> {
-        member::listed_after(&self.reader, group, after, limit).await
+        self.database.read(|connection| member::listed_after(connection, group, after, limit)).await
     }
 
     async fn has_members(&self, group: &ResourceId) -> Result<bool, Error> {
-        member::are_there(&self.reader, group).await
+        self.database.read(|connection| member::are_there(connection, group)).await
     }
 
     async fn want(&self, wanted: &Wanted) -> Result<(), Error> {
-        intent::want(&self.writer, wanted).await
+        self.database.write(|connection| intent::want(connection, wanted)).await
+    }
+
+    async fn want_in_run(&self, run: &NewRun, wanted: &Wanted) -> Result<RunId, Error> {
+        let process = self.process.name()?;
+        let write = |connection: &Connection| {
+            intent::want(connection, wanted)?;
+            run::insert(connection, run, Some(process), None)
+        };
+        self.database.write(write).await
+    }
+
+    async fn sync(&self) -> Result<(), Error> {
+        self.database.sync().await
     }
 
     async fn revert(&self, id: &ResourceId, document: &Document) -> Result<(), Error> {
-        intent::turn(
-            &self.writer,
-            id,
-            Some(document),
-            &[
-                "UPDATE member SET state = 'stripped' WHERE group_id = $1 AND state = 'joining'",
-                "UPDATE member SET state = 'renewing' WHERE group_id = $1 AND state = 'leaving'",
-                // Of whom nobody has noted what stood before, somebody else's lock was to be lifted; it stays.
-                "UPDATE resource SET may_be_disabled = 0 WHERE id = $1 AND before_disable IS NULL",
-                // The settled name is among the lookups; a name that was only wanted is given up.
-                "DELETE FROM name_claim WHERE resource_id = $1 AND name NOT IN
-                 (SELECT value FROM lookup WHERE resource_id = $1 AND kind = 'User' AND attribute = 'username')",
-            ],
-        )
-        .await
+        let statements = [
+            "UPDATE member SET state = 'stripped' WHERE group_id = ?1 AND state = 'joining' AND state <> 'settled'",
+            "UPDATE member SET state = 'renewing' WHERE group_id = ?1 AND state = 'leaving' AND state <> 'settled'",
+            // Of whom nobody has noted what stood before, somebody else's lock was to be lifted; it stays.
+            "UPDATE resource SET may_be_disabled = 0 WHERE id = ?1 AND before_disable IS NULL",
+            // The settled name is among the lookups; a name that was only wanted is given up.
+            "DELETE FROM name_claim WHERE resource_id = ?1 AND name NOT IN
+                 (SELECT value FROM lookup WHERE resource_id = ?1 AND kind = 'User' AND attribute = 'username')",
+        ];
+        self.database.write_durably(|connection| intent::turn(connection, id, Some(document), &statements)).await
     }
 
     async fn note_disabling(&self, id: &ResourceId, before: &BeforeDisable) -> Result<(), Error> {
-        sqlx::query("UPDATE resource SET may_be_disabled = 1, before_disable = $2 WHERE id = $1")
-            .bind(id.as_str())
-            .bind(before_text(before))
-            .execute(&self.writer)
-            .await
-            .map_err(failure("note what stands before a user is disabled"))?;
-        Ok(())
+        let before = before_text(before);
+        let write = |connection: &Connection| {
+            let statement = "UPDATE resource SET may_be_disabled = 1, before_disable = ?2 WHERE id = ?1";
+            let attempt = "note what stands before a user is disabled";
+            execute(connection, attempt, statement, params![id.as_str(), before]).map(|_| ())
+        };
+        self.database.write_durably(write).await
     }
 
     async fn note_enabled(&self, id: &ResourceId) -> Result<(), Error> {
-        sqlx::query("UPDATE resource SET may_be_disabled = 0, before_disable = NULL WHERE id = $1")
-            .bind(id.as_str())
-            .execute(&self.writer)
-            .await
-            .map_err(failure("note that a user is enabled"))?;
-        Ok(())
+        let write = |connection: &Connection| {
+            let statement = "UPDATE resource SET may_be_disabled = 0, before_disable = NULL WHERE id = ?1";
+            execute(connection, "note that a user is enabled", statement, params![id.as_str()]).map(|_| ())
+        };
+        self.database.write_durably(write).await
     }
 
     async fn forget(&self, id: &ResourceId) -> Result<(), Error> {
-        intent::turn(
-            &self.writer,
-            id,
-            None,
-            &[
-                "UPDATE resource SET intent = NULL, intent_document = NULL, merged = 0,
-                     pending_since = CASE WHEN previous_dn IS NULL THEN NULL ELSE pending_since END WHERE id = $1",
-                "DELETE FROM member WHERE group_id = $1 AND state IN ('joining', 'stripped')",
-                "UPDATE member SET state = 'settled' WHERE group_id = $1",
-            ],
-        )
-        .await
+        let statements = [
+            "UPDATE resource SET intent = NULL, intent_document = NULL, merged = 0,
+                     pending_since = CASE WHEN previous_dn IS NULL THEN NULL ELSE pending_since END WHERE id = ?1",
+            "DELETE FROM member WHERE group_id = ?1 AND state IN ('joining', 'stripped') AND state <> 'settled'",
+            "UPDATE member SET state = 'settled' WHERE group_id = ?1 AND state <> 'settled'",
+        ];
+        self.database.write_durably(|connection| intent::turn(connection, id, None, &statements)).await
     }
 
     async fn link(&self, id: &ResourceId, link: &Link) -> Result<(), Error> {
-        intent::link(&self.writer, id, link).await
+        self.database.write_durably(|connection| intent::link(connection, id, link)).await
     }
 
     async fn settle(&self, settled: &Settled) -> Result<Resource, Error> {
-        intent::settle(&self.writer, settled).await
+        self.database.write(|connection| intent::settle(connection, settled)).await
     }
 
     async fn note_adding(&self, id: &ResourceId) -> Result<(), Error> {
-        sqlx::query("UPDATE resource SET adds_entry = 1 WHERE id = $1")
-            .bind(id.as_str())
-            .execute(&self.writer)
-            .await
-            .map_err(failure("note that an entry is added"))?;
-        Ok(())
+        let write = |connection: &Connection| {
+            let statement = "UPDATE resource SET adds_entry = 1 WHERE id = ?1";
+            execute(connection, "note that an entry is added", statement, params![id.as_str()]).map(|_| ())
+        };
+        self.database.write_durably(write).await
     }
 
     async fn wanted_with_key(&self, group: &ResourceId, key: &Value) -> Result<Vec<ResourceId>, Error> {
-        member::wanted_with_key(&self.reader, group, key).await
+        self.database.read(|connection| member::wanted_with_key(connection, group, key)).await
     }
 
     async fn numbers_of(&self, id: &ResourceId, attribute: &AttributeName) -> Result<Vec<u64>, Error> {
-        number::of(&self.reader, id, attribute).await
+        self.database.read(|connection| number::of(connection, id, attribute)).await
     }
 
     async fn highest_number(&self, attribute: &AttributeName, range: NumberRange) -> Result<Option<u64>, Error> {
-        number::highest(&self.reader, attribute, range).await
+        self.database.read(|connection| number::highest(connection, attribute, range)).await
     }
 
     async fn take_number(
@@ -451,23 +419,25 @@ impl Store for SqliteStore {
         number: u64,
         for_whom: Option<&ResourceId>,
     ) -> Result<(), Error> {
-        number::take(&self.writer, attribute, number, for_whom).await
+        self.database.write_durably(|connection| number::take(connection, attribute, number, for_whom)).await
     }
 
     async fn adopt(&self, adopted: &mut (dyn Iterator<Item = Adopted> + Send)) -> Result<(), Error> {
-        let mut write = begin(&self.writer).await?;
-        for one in adopted {
-            insert_adopted(&mut write, &one).await?;
-        }
-        commit(write).await
+        let write = |connection: &Connection| {
+            for one in adopted {
+                insert_adopted(connection, &one)?;
+            }
+            Ok(())
+        };
+        self.database.write_durably(write).await
     }
 
     async fn renew_memberships(&self, member: &ResourceId, now: &str) -> Result<(), Error> {
-        intent::renew_memberships(&self.writer, member, now).await
+        self.database.write_durably(|connection| intent::renew_memberships(connection, member, now)).await
     }
 
     async fn remove(&self, id: &ResourceId, shown_by: Option<&IndexEntry>, now: &str) -> Result<(), Error> {
-        intent::remove(&self.writer, id, shown_by, now).await
+        self.database.write(|connection| intent::remove(connection, id, shown_by, now)).await
     }
 
     async fn reindex(&self, indexes: &[(Kind, &Index)]) -> Result<(), Error> {
@@ -475,31 +445,32 @@ impl Store for SqliteStore {
     }
 
     async fn begin_run(&self, run: &NewRun) -> Result<RunId, Error> {
-        self.notes.begin_run(run).await
+        let process = self.process.name()?;
+        self.database.write(|connection| run::insert(connection, run, Some(process), None)).await
     }
 
     async fn note_change(&self, run: RunId, change: &NotedChange) -> Result<i64, Error> {
-        self.notes.change(run, change).await
+        self.database.write(|connection| run::change(connection, run, change)).await
     }
 
     async fn strike_change(&self, run: RunId, position: i64) -> Result<(), Error> {
-        self.notes.strike(run, position).await
+        self.database.write(|connection| run::strike(connection, run, position)).await
     }
 
     async fn end_run(&self, run: RunId, end: &RunEnd) -> Result<(), Error> {
-        self.notes.end_run(run, end).await
+        self.database.write(|connection| run::end(connection, run, end)).await
     }
 
     async fn keep_run(&self, run: &NewRun, end: &RunEnd) -> Result<RunId, Error> {
-        self.notes.keep_run(run, end).await
+        self.database.write(|connection| run::insert(connection, run, None, Some(end))).await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
-        log::one(&self.reader, &self.holds, id).await
+        self.database.read(|connection| log::one(connection, &self.holds, id)).await
     }
 
     async fn runs(&self, filter: &RunFilter, limit: u32) -> Result<Vec<RunRecord>, Error> {
-        log::find(&self.reader, &self.holds, filter, limit).await
+        self.database.read(|connection| log::find(connection, &self.holds, filter, limit)).await
     }
 
     async fn logged_changes(
@@ -508,47 +479,47 @@ impl Store for SqliteStore {
         resource: Option<&ResourceId>,
         limit: u32,
     ) -> Result<Vec<LoggedChange>, Error> {
-        log::changes(&self.reader, run, resource, limit).await
+        self.database.read(|connection| log::changes(connection, run, resource, limit)).await
     }
 
     async fn formerly_named(&self, kind: Kind, name: &str) -> Result<Vec<ResourceId>, Error> {
-        log::formerly_named(&self.reader, kind, name).await
+        self.database.read(|connection| log::formerly_named(connection, kind, name)).await
     }
 
     async fn changes_of(&self, run: RunId, before: Option<i64>, limit: u32) -> Result<Vec<(i64, NotedChange)>, Error> {
-        log::changes_to_undo(&self.reader, run, before, limit).await
+        self.database.read(|connection| log::changes_to_undo(connection, run, before, limit)).await
     }
 
     async fn note_undone(&self, run: RunId, position: i64) -> Result<(), Error> {
-        self.notes.undone(run, position).await
+        self.database.write(|connection| run::undone(connection, run, position)).await
     }
 
     async fn forget_runs(&self, before: &str) -> Result<u64, Error> {
-        retention::forget_runs(&self.writer, before).await
+        retention::forget_runs(&self.database, before).await
     }
 
     async fn forget_runs_beyond(&self, bytes: u64) -> Result<u64, Error> {
-        retention::forget_runs_beyond(&self.reader, &self.writer, bytes).await
+        retention::forget_runs_beyond(&self.database, bytes).await
     }
 
     async fn forget_reverses(&self, before: &str) -> Result<u64, Error> {
-        retention::forget_reverses(&self.writer, before).await
+        retention::forget_reverses(&self.database, before).await
     }
 
     async fn backlog(&self) -> Result<Backlog, Error> {
-        measure::backlog(&self.reader).await
+        self.database.read(|connection| measure::backlog(connection)).await
     }
 
     fn size(&self) -> Result<u64, Error> {
-        measure::size(self.reader.connect_options().get_filename())
+        measure::size(self.database.path())
     }
 
     async fn note_reconciliation(&self, reconciled: &Reconciled) -> Result<(), Error> {
-        measure::note_reconciliation(&self.writer, reconciled).await
+        self.database.write_durably(|connection| measure::note_reconciliation(connection, reconciled)).await
     }
 
     async fn reconciliations(&self) -> Result<Vec<Reconciled>, Error> {
-        measure::reconciliations(&self.reader).await
+        self.database.read(|connection| measure::reconciliations(connection)).await
     }
 
     fn hold(&self, key: &str, mode: HoldMode) -> Result<Option<Hold>, Error> {
@@ -556,7 +527,7 @@ impl Store for SqliteStore {
     }
 
     fn lease(&self, what: &'static str, holder: &str) -> Result<Lease, Error> {
-        hold::lease(self.reader.connect_options().get_filename(), what, holder)
+        hold::lease(self.database.path(), what, holder)
     }
 
     async fn copy(&self) -> Result<Arc<dyn Store>, Error> {
@@ -564,15 +535,15 @@ impl Store for SqliteStore {
     }
 
     async fn add_credential(&self, credential: &NewCredential, secret: &NewSecret) -> Result<(), Error> {
-        token::add(&self.writer, credential, secret).await
+        self.database.write_durably(|connection| token::add(connection, credential, secret)).await
     }
 
     async fn claim_first_token(&self) -> Result<bool, Error> {
-        token::claim_first(&self.writer).await
+        self.database.write_durably(|connection| token::claim_first(connection)).await
     }
 
     async fn credentials(&self) -> Result<Vec<Credential>, Error> {
-        token::all(&self.reader).await
+        self.database.read(|connection| token::all(connection)).await
     }
 
     async fn rotate_credential(
@@ -582,38 +553,38 @@ impl Store for SqliteStore {
         secret: &NewSecret,
         old_until: &str,
     ) -> Result<bool, Error> {
-        token::rotate(&self.writer, kind, name, secret, old_until).await
+        self.database.write_durably(|connection| token::rotate(connection, kind, name, secret, old_until)).await
     }
 
     async fn remove_credential(&self, kind: CredentialKind, name: &str) -> Result<bool, Error> {
-        token::remove(&self.writer, kind, name).await
+        self.database.write_durably(|connection| token::remove(connection, kind, name)).await
     }
 
     async fn bearer(&self, hash: &str) -> Result<Option<Presented>, Error> {
-        token::bearer(&self.reader, hash).await
+        self.database.read(|connection| token::bearer(connection, hash)).await
     }
 
     async fn client_with_secret(&self, hash: &str) -> Result<Option<Presented>, Error> {
-        token::client_with_secret(&self.reader, hash).await
+        self.database.read(|connection| token::client_with_secret(connection, hash)).await
     }
 
     async fn add_access_token(&self, token: &NewAccessToken, now: &str) -> Result<(), Error> {
-        token::add_access_token(&self.writer, token, now).await
+        self.database.write_durably(|connection| token::add_access_token(connection, token, now)).await
     }
 
     async fn note_use(&self, secret_hash: &str, now: &str, address: &str) -> Result<(), Error> {
-        token::note_use(&self.notes, secret_hash, now, address).await
+        self.database.write(|connection| token::note_use(connection, secret_hash, now, address)).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
-        setting::get(&self.reader, name).await
+        self.database.read(|connection| setting::get(connection, name)).await
     }
 
     async fn set_setting(&self, name: &str, value: Option<&str>) -> Result<(), Error> {
-        setting::set(&self.writer, name, value).await
+        self.database.write_durably(|connection| setting::set(connection, name, value)).await
     }
 
     async fn prove_writable(&self) -> Result<(), Error> {
-        setting::prove_writable(&self.writer).await
+        self.database.write_durably(|connection| setting::prove_writable(connection, self.database.path())).await
     }
 }

@@ -26,7 +26,7 @@ const MODULES: [&str; 11] =
 /// Crates that belong to one module alone.
 const OWNERS: [(&str, &str); 6] = [
     ("ldap3", "ldap"),
-    ("sqlx", "store"),
+    ("rusqlite", "store"),
     ("axum", "http"),
     ("clap", "cli"),
     ("opentelemetry", "telemetry"),

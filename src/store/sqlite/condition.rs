@@ -1,28 +1,27 @@
 //! Conditions as SQL.
 
-use sqlx::{QueryBuilder, Sqlite};
-
 use super::super::Position;
+use super::statement::Query;
 use crate::scim::index::{Condition, IndexEntry};
 use crate::scim::{Kind, ResourceId};
 
 /// `SELECT` of the settled resources of a kind that fulfil a condition.
-pub(super) fn selection(select: &'static str, kind: Kind, condition: &Condition) -> QueryBuilder<Sqlite> {
-    select_where(select, " FROM resource WHERE document IS NOT NULL AND kind = ", kind, condition)
+pub(super) fn selection(select: &'static str, kind: Kind, condition: &Condition) -> Query {
+    select_where(select, " FROM resource WHERE settled = 1 AND kind = ", kind, condition)
 }
 
 /// The same, once, to be put in order. SQLite has no statistics here: it would go through all resources of the kind in
 /// their order, also to find the one of a name. The `+` hides the kind from its planner, so that few are looked up.
-pub(super) fn selection_at_once(select: &'static str, kind: Kind, condition: &Condition) -> QueryBuilder<Sqlite> {
+pub(super) fn selection_at_once(select: &'static str, kind: Kind, condition: &Condition) -> Query {
     if !is_narrow(condition) {
         return selection(select, kind, condition);
     }
-    select_where(select, " FROM resource WHERE document IS NOT NULL AND +kind = ", kind, condition)
+    select_where(select, " FROM resource WHERE settled = 1 AND +kind = ", kind, condition)
 }
 
-fn select_where(select: &'static str, from: &'static str, kind: Kind, condition: &Condition) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(select);
-    query.push(from).push_bind(kind.as_str()).push(" AND ");
+fn select_where(select: &'static str, from: &'static str, kind: Kind, condition: &Condition) -> Query {
+    let mut query = Query::new(select);
+    query.push(from).push_bind(kind.as_str().to_owned()).push(" AND ");
     push(&mut query, kind, condition);
     query
 }
@@ -38,12 +37,12 @@ fn is_narrow(condition: &Condition) -> bool {
 }
 
 /// Narrows a selection to those that come after a position.
-pub(super) fn after(query: &mut QueryBuilder<Sqlite>, position: &Position) {
+pub(super) fn after(query: &mut Query, position: &Position) {
     query.push(" AND (created, id) > (").push_bind(position.created.clone());
     query.push(", ").push_bind(position.id.0.clone()).push(")");
 }
 
-fn push(query: &mut QueryBuilder<Sqlite>, kind: Kind, condition: &Condition) {
+fn push(query: &mut Query, kind: Kind, condition: &Condition) {
     match condition {
         Condition::All(inner) => push_joined(query, kind, inner, " AND ", "1 = 1"),
         Condition::Any(inner) => push_joined(query, kind, inner, " OR ", "1 = 0"),
@@ -85,13 +84,7 @@ fn push(query: &mut QueryBuilder<Sqlite>, kind: Kind, condition: &Condition) {
     }
 }
 
-fn push_joined(
-    query: &mut QueryBuilder<Sqlite>,
-    kind: Kind,
-    inner: &[Condition],
-    between: &'static str,
-    of_none: &'static str,
-) {
+fn push_joined(query: &mut Query, kind: Kind, inner: &[Condition], between: &'static str, of_none: &'static str) {
     query.push("(");
     for (index, condition) in inner.iter().enumerate() {
         if index > 0 {
@@ -105,8 +98,8 @@ fn push_joined(
     query.push(")");
 }
 
-fn push_lookup(query: &mut QueryBuilder<Sqlite>, kind: Kind, key: &str) {
-    query.push("id IN (SELECT resource_id FROM lookup WHERE kind = ").push_bind(kind.as_str());
+fn push_lookup(query: &mut Query, kind: Kind, key: &str) {
+    query.push("id IN (SELECT resource_id FROM lookup WHERE kind = ").push_bind(kind.as_str().to_owned());
     query.push(" AND attribute = ").push_bind(key.to_owned());
 }
 
@@ -126,22 +119,22 @@ fn end_of_prefix(prefix: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqlitePoolOptions;
+    use rusqlite::Connection;
 
-    use super::super::MIGRATIONS;
+    use super::super::migrations;
     use super::*;
 
     /// How SQLite goes about the query, a line for each table.
-    async fn plan(mut query: QueryBuilder<Sqlite>) -> String {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
-        MIGRATIONS.run(&pool).await.unwrap();
+    fn plan(mut query: Query) -> String {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrations::run(&mut connection).unwrap();
         query.push(" ORDER BY created, id LIMIT 100");
-        let steps: Vec<(i64, i64, i64, String)> = query.build_query_as().fetch_all(&pool).await.unwrap();
-        steps.into_iter().map(|(.., step)| step).collect::<Vec<_>>().join("\n")
+        let steps: Vec<String> = query.all(&connection, "explain a query", |row| row.get(3)).unwrap();
+        steps.join("\n")
     }
 
-    #[tokio::test]
-    async fn lookups_and_walks_use_an_index_each() {
+    #[test]
+    fn lookups_and_walks_use_an_index_each() {
         const EXPLAIN: &str = "EXPLAIN QUERY PLAN SELECT *";
         let named = Condition::Equals(IndexEntry { key: "username".to_owned(), value: "ada".to_owned() });
         let other = Condition::Id(ResourceId("U1".to_owned()));
@@ -153,14 +146,14 @@ mod tests {
             Condition::All(vec![named.clone(), Condition::Not(Box::new(member.clone()))]),
             Condition::Any(vec![named.clone(), other.clone(), member]),
         ] {
-            let plan = plan(selection_at_once(EXPLAIN, Kind::User, &Condition::All(vec![narrow]))).await;
+            let plan = plan(selection_at_once(EXPLAIN, Kind::User, &Condition::All(vec![narrow])));
             assert!(!plan.contains("resource_in_order"), "{plan}");
             assert!(plan.contains("SEARCH resource USING INDEX sqlite_autoindex_resource_1 (id=?)"), "{plan}");
             assert!(!plan.contains("SCAN"), "{plan}");
         }
         for wide in [Condition::ALWAYS, Condition::Not(Box::new(named.clone())), Condition::Present("title".to_owned())]
         {
-            let plan = plan(selection_at_once(EXPLAIN, Kind::User, &wide)).await;
+            let plan = plan(selection_at_once(EXPLAIN, Kind::User, &wide));
             assert!(plan.contains("SEARCH resource USING INDEX resource_in_order (kind=?)"), "{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }
@@ -168,7 +161,7 @@ mod tests {
         for condition in [Condition::ALWAYS, Condition::All(vec![named])] {
             let mut page = selection(EXPLAIN, Kind::User, &condition);
             after(&mut page, &Position { created: "2026".to_owned(), id: ResourceId("U1".to_owned()) });
-            let plan = plan(page).await;
+            let plan = plan(page);
             let index = "SEARCH resource USING INDEX resource_in_order (kind=? AND (created,id)>(?,?))";
             assert!(plan.contains(index), "{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");

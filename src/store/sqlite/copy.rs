@@ -10,12 +10,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection as _};
+use rusqlite::{Connection, params};
 
 use super::super::{Error, Hold, HoldMode};
+use super::database::{Database, Durability};
 use super::hold::Holds;
-use super::{MIGRATIONS, SqliteStore, failure};
+use super::{SqliteStore, failure, migrations};
 
 /// What a rehearsal needs: neither who may ask nor what was done, which may be most of the store. Members come before
 /// resources: a member that comes makes what was found right of the group forgotten.
@@ -42,33 +42,36 @@ impl Drop for Files {
 pub(super) async fn copy(store: &SqliteStore) -> Result<SqliteStore, Error> {
     let attempt = "copy the store";
     let failed = |source: io::Error| Error::Access { attempt, source: source.into() };
-    let options = store.reader.connect_options();
-    sweep(&store.holds, options.get_filename()).map_err(failed)?;
-    let files = make(&store.holds, options.get_filename())?;
-    let original = options.get_filename().to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-    let target = options.as_ref().clone().filename(&files.path).read_only(false);
-    let target = target.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Off);
-    let copy = SqliteStore::connect(target, Some(Arc::new(files))).await.map_err(failure(attempt))?;
-    MIGRATIONS.run(&copy.writer).await.map_err(|error| Error::Access { attempt, source: error.into() })?;
-    fill(&copy, original).await.map_err(failure(attempt))?;
-    Ok(copy)
+    let path = store.database.path();
+    sweep(&store.holds, path).map_err(failed)?;
+    let files = make(&store.holds, path)?;
+    let original = path.to_str().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?.to_owned();
+    let target = files.path.clone();
+    // As large as the store: nobody else is to wait for it.
+    let filled = tokio::task::spawn_blocking(move || {
+        let database =
+            Database::open(&target, Durability::Forgetful, Some(Arc::new(files))).map_err(failure(attempt))?;
+        database.prepare(|connection| {
+            migrations::run(connection).map_err(|error| Error::Access { attempt, source: error.into() })?;
+            fill(connection, &original).map_err(failure(attempt))
+        })?;
+        Ok(database)
+    });
+    let database = filled.await.map_err(|error| failed(io::Error::other(error)))??;
+    Ok(SqliteStore::of(database))
 }
 
 /// In one transaction, so that it is one state of the original; writes of that go on beside it.
-async fn fill(copy: &SqliteStore, original: &str) -> Result<(), sqlx::Error> {
-    let mut connection = copy.writer.acquire().await?;
-    sqlx::query("ATTACH DATABASE $1 AS original").bind(original).execute(&mut *connection).await?;
-    let mut write = connection.begin().await?;
+fn fill(copy: &mut Connection, original: &str) -> rusqlite::Result<()> {
+    copy.execute("ATTACH DATABASE ?1 AS original", params![original])?;
+    let write = copy.transaction()?;
     for table in TABLES {
-        let emptied = format!("DELETE FROM main.{table}");
-        let filled = format!("INSERT INTO main.{table} SELECT * FROM original.{table}");
-        for statement in [emptied, filled] {
-            sqlx::query(AssertSqlSafe(statement)).execute(&mut *write).await?;
-        }
+        write.execute_batch(&format!(
+            "DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM original.{table};"
+        ))?;
     }
-    write.commit().await?;
-    sqlx::query("DETACH DATABASE original").execute(&mut *connection).await?;
-    Ok(())
+    write.commit()?;
+    copy.execute_batch("DETACH DATABASE original")
 }
 
 /// An empty file, which SQLite fills; it would make one that others may read.

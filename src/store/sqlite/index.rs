@@ -1,8 +1,10 @@
 //! The lookups of all resources, made to agree with the indexes.
 
+use rusqlite::Connection;
+
 use super::super::{Error, Position, Store};
 use super::parts::write_lookups;
-use super::{PAGE, SqliteStore, begin, commit, failure};
+use super::{PAGE, SqliteStore};
 use crate::scim::Kind;
 use crate::scim::index::{Condition, Index};
 
@@ -10,11 +12,7 @@ pub(super) async fn rebuild(store: &SqliteStore, indexes: &[(Kind, &Index)]) -> 
     for (kind, index) in indexes {
         let name = format!("index of {kind}");
         let keys = index.keys().join("\n");
-        let present: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE name = $1")
-            .bind(&name)
-            .fetch_optional(&store.reader)
-            .await
-            .map_err(failure("read the state of the index"))?;
+        let present = store.setting(&name).await?;
         if present.as_deref() == Some(&keys) {
             continue;
         }
@@ -25,20 +23,14 @@ pub(super) async fn rebuild(store: &SqliteStore, indexes: &[(Kind, &Index)]) -> 
                 break;
             };
             position = Some(Position { created: last.created.clone(), id: last.id.clone() });
-            let mut write = begin(&store.writer).await?;
-            for resource in &resources {
-                write_lookups(&mut write, *kind, &resource.id, &index.entries(&resource.document)).await?;
-            }
-            commit(write).await?;
+            let write = |connection: &Connection| {
+                resources.iter().try_for_each(|resource| {
+                    write_lookups(connection, *kind, &resource.id, &index.entries(&resource.document))
+                })
+            };
+            store.database.write(write).await?;
         }
-        sqlx::query(
-            "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(&name)
-        .bind(&keys)
-        .execute(&store.writer)
-        .await
-        .map_err(failure("record the state of the index"))?;
+        store.set_setting(&name, Some(&keys)).await?;
     }
     Ok(())
 }

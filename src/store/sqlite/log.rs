@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+use rusqlite::{Connection, params};
 
 use super::super::{
     About, Ending, Error, HoldMode, LoggedChange, NotedChange, Origin, Requester, RunFilter, RunId, RunRecord,
     RunSubject, Standing, Verb,
 };
-use super::failure;
 use super::hold::Holds;
 use super::run::{OPEN, folded, key_of};
+use super::statement::{self, Query, all, column};
 use crate::directory::Dn;
 use crate::scim::{Kind, ResourceId};
 
@@ -22,7 +22,6 @@ const FORGOTTEN: &str = "what takes it back is kept no longer (reconcile.keep_un
 const FEW: i64 = 10_000;
 
 /// A run's row with its counts.
-#[derive(sqlx::FromRow)]
 struct RunRow {
     id: i64,
     origin: String,
@@ -68,6 +67,31 @@ impl Processes<'_> {
 }
 
 impl RunRow {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunRow> {
+        Ok(RunRow {
+            id: row.get("id")?,
+            origin: row.get("origin")?,
+            what: row.get("what")?,
+            verb: row.get("verb")?,
+            kind: row.get("kind")?,
+            resource_id: row.get("resource_id")?,
+            name: row.get("name")?,
+            started: row.get("started")?,
+            finished: row.get("finished")?,
+            ending: row.get("ending")?,
+            status: row.get("status")?,
+            outcome: row.get("outcome")?,
+            milliseconds: row.get("milliseconds")?,
+            process: row.get("process")?,
+            undoes: row.get("undoes")?,
+            token: row.get("token")?,
+            address: row.get("address")?,
+            request: row.get("request")?,
+            changes: row.get("changes")?,
+            undone: row.get("undone")?,
+        })
+    }
+
     fn record(self, processes: &mut Processes<'_>) -> Result<RunRecord, Error> {
         let id = RunId(self.id);
         let damaged = |what| Error::DamagedRun { what, run: id };
@@ -110,43 +134,39 @@ const COLUMNS: &str = "SELECT id, origin, what, verb, kind, resource_id,
     (SELECT COUNT(*) FROM run_change WHERE run_id = run.id AND undone = 1) AS undone
     FROM run WHERE id ";
 
-pub(super) async fn one(reader: &SqlitePool, holds: &Arc<Holds>, id: RunId) -> Result<Option<RunRecord>, Error> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(COLUMNS);
+pub(super) fn one(connection: &Connection, holds: &Arc<Holds>, id: RunId) -> Result<Option<RunRecord>, Error> {
+    let mut query = Query::new(COLUMNS);
     query.push("= ").push_bind(id.0);
-    Ok(records(reader, holds, query).await?.pop())
+    Ok(records(connection, holds, &query)?.pop())
 }
 
-pub(super) async fn find(
-    reader: &SqlitePool,
+pub(super) fn find(
+    connection: &Connection,
     holds: &Arc<Holds>,
     filter: &RunFilter,
     limit: u32,
 ) -> Result<Vec<RunRecord>, Error> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(COLUMNS);
+    let mut query = Query::new(COLUMNS);
     // Which they are comes first, so that no change is counted of those that are not shown.
     query.push("IN (SELECT run.id FROM ");
     let narrowed = narrow(&mut query, filter);
     if !narrowed {
         query.push("run WHERE 1 = 1");
     }
-    condition(reader, &mut query, filter).await?;
+    condition(connection, &mut query, filter)?;
     query.push(" ORDER BY run.id DESC LIMIT ").push_bind(i64::from(limit)).push(") ORDER BY id DESC");
-    records(reader, holds, query).await
+    records(connection, holds, &query)
 }
 
-async fn records(
-    reader: &SqlitePool,
-    holds: &Arc<Holds>,
-    mut query: QueryBuilder<Sqlite>,
-) -> Result<Vec<RunRecord>, Error> {
-    let rows: Vec<RunRow> = query.build_query_as().fetch_all(reader).await.map_err(failure("read runs"))?;
+fn records(connection: &Connection, holds: &Arc<Holds>, query: &Query) -> Result<Vec<RunRecord>, Error> {
+    let rows = query.all(connection, "read runs", RunRow::read)?;
     let mut processes = Processes { holds, known: HashMap::new() };
     rows.into_iter().map(|row| row.record(&mut processes)).collect()
 }
 
 /// The runs that a filter finds by what they are about, before all others: left to itself, SQLite might rather read every
 /// run from the latest on.
-fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &RunFilter) -> bool {
+fn narrow(query: &mut Query, filter: &RunFilter) -> bool {
     let mut narrowed = false;
     if let Some(subject) = &filter.subject {
         query.push("(");
@@ -163,43 +183,35 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &RunFilter) -> bool {
     narrowed
 }
 
-fn push_subject(query: &mut QueryBuilder<Sqlite>, subject: &RunSubject) {
-    let push_ids = |query: &mut QueryBuilder<Sqlite>| {
-        let mut ids = query.separated(", ");
-        for id in &subject.ids {
-            ids.push_bind(id.as_str().to_owned());
-        }
-    };
-    query.push("SELECT id FROM run WHERE resource_id IN (");
-    push_ids(query);
-    query.push(") UNION SELECT run_id AS id FROM run_change WHERE resource_id IN (");
-    push_ids(query);
-    query.push(")");
+fn push_subject(query: &mut Query, subject: &RunSubject) {
+    let ids = || subject.ids.iter().map(|id| id.as_str().to_owned());
+    query.push("SELECT id FROM run WHERE resource_id IN (").push_list(ids());
+    query.push(") UNION SELECT run_id AS id FROM run_change WHERE resource_id IN (").push_list(ids()).push(")");
     if let Some((kind, name)) = &subject.name {
         query.push(" UNION SELECT id FROM run WHERE folded = ").push_bind(folded(*kind, name));
-        query.push(" AND kind = ").push_bind(kind.as_str());
+        query.push(" AND kind = ").push_bind(kind.as_str().to_owned());
     }
 }
 
-fn push_dn(query: &mut QueryBuilder<Sqlite>, dn: &Dn) {
+fn push_dn(query: &mut Query, dn: &Dn) {
     let dn = dn.normalized();
     query.push("SELECT run_id AS id FROM run_change WHERE dn = ").push_bind(dn.clone());
     query.push(" UNION SELECT run_id AS id FROM run_change WHERE new_dn = ").push_bind(dn);
 }
 
-async fn condition(reader: &SqlitePool, query: &mut QueryBuilder<Sqlite>, filter: &RunFilter) -> Result<(), Error> {
+fn condition(connection: &Connection, query: &mut Query, filter: &RunFilter) -> Result<(), Error> {
     if filter.troubled || filter.open {
         // In the words of the index.
         query.push(" AND run.ending <> 'done'");
     }
     if filter.open {
-        query.push(" AND run.ending = ").push_bind(OPEN);
+        query.push(" AND run.ending = ").push_bind(OPEN.to_owned());
     }
     if filter.changed {
         query.push(" AND EXISTS (SELECT 1 FROM run_change WHERE run_id = run.id)");
     }
     if let Some(since) = &filter.since {
-        if let Some(first) = first_of_few(reader, since).await? {
+        if let Some(first) = first_of_few(connection, since)? {
             query.push(" AND run.id >= ").push_bind(first);
         }
         query.push(" AND run.started >= ").push_bind(since.clone());
@@ -211,7 +223,7 @@ async fn condition(reader: &SqlitePool, query: &mut QueryBuilder<Sqlite>, filter
         if origin != Origin::Push {
             query.push(" AND run.origin <> 'push'");
         }
-        query.push(" AND run.origin = ").push_bind(origin.as_str());
+        query.push(" AND run.origin = ").push_bind(origin.as_str().to_owned());
     }
     if let Some(request) = &filter.request {
         query.push(" AND run.request = ").push_bind(request.clone());
@@ -224,21 +236,19 @@ async fn condition(reader: &SqlitePool, query: &mut QueryBuilder<Sqlite>, filter
 
 /// The lowest number of those that started since a time, if they are few: all others need not be looked at then. Of many,
 /// the latest are soon found among all.
-async fn first_of_few(reader: &SqlitePool, since: &str) -> Result<Option<i64>, Error> {
+fn first_of_few(connection: &Connection, since: &str) -> Result<Option<i64>, Error> {
     // By that index: SQLite would look for the lowest number from the lowest on.
-    let (number, first): (i64, Option<i64>) = sqlx::query_as(
+    let (number, first): (i64, Option<i64>) = statement::one(
+        connection,
+        "read runs",
         "SELECT COUNT(*), MIN(id) FROM
-             (SELECT id FROM run INDEXED BY run_started WHERE started >= $1 ORDER BY started LIMIT $2) AS young",
-    )
-    .bind(since)
-    .bind(FEW)
-    .fetch_one(reader)
-    .await
-    .map_err(failure("read runs"))?;
+             (SELECT id FROM run INDEXED BY run_started WHERE started >= ?1 ORDER BY started LIMIT ?2) AS young",
+        params![since, FEW],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     Ok((number < FEW).then_some(first.unwrap_or(i64::MAX)))
 }
 
-#[derive(sqlx::FromRow)]
 struct ChangeRow {
     position: i64,
     resource_id: Option<String>,
@@ -250,6 +260,18 @@ struct ChangeRow {
 }
 
 impl ChangeRow {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChangeRow> {
+        Ok(ChangeRow {
+            position: row.get("position")?,
+            resource_id: row.get("resource_id")?,
+            reason: row.get("reason")?,
+            change: row.get("change")?,
+            reverse: row.get("reverse")?,
+            lost: row.get("lost")?,
+            undone: row.get("undone")?,
+        })
+    }
+
     fn logged(self, run: RunId) -> Result<LoggedChange, Error> {
         let damaged = |_| Error::DamagedRun { what: "change", run };
         let (reverse, lost) = match self.reverse {
@@ -267,53 +289,48 @@ impl ChangeRow {
     }
 }
 
-pub(super) async fn changes_to_undo(
-    reader: &SqlitePool,
+pub(super) fn changes_to_undo(
+    connection: &Connection,
     run: RunId,
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<(i64, NotedChange)>, Error> {
-    let rows: Vec<ChangeRow> = sqlx::query_as(
+    let rows = all(
+        connection,
+        "read the changes of a run",
         "SELECT position, resource_id, reason, change, reverse, lost, undone FROM run_change
-         WHERE run_id = $1 AND position < $2 AND undone = 0 ORDER BY position DESC LIMIT $3",
-    )
-    .bind(run.0)
-    .bind(before.unwrap_or(i64::MAX))
-    .bind(i64::from(limit))
-    .fetch_all(reader)
-    .await
-    .map_err(failure("read the changes of a run"))?;
+         WHERE run_id = ?1 AND position < ?2 AND undone = 0 ORDER BY position DESC LIMIT ?3",
+        params![run.0, before.unwrap_or(i64::MAX), limit],
+        ChangeRow::read,
+    )?;
     rows.into_iter().map(|row| row.logged(run).map(|logged| (logged.position, logged.noted))).collect()
 }
 
-pub(super) async fn changes(
-    reader: &SqlitePool,
+pub(super) fn changes(
+    connection: &Connection,
     run: RunId,
     resource: Option<&ResourceId>,
     limit: u32,
 ) -> Result<Vec<LoggedChange>, Error> {
-    let rows: Vec<ChangeRow> = sqlx::query_as(
+    let rows = all(
+        connection,
+        "read the changes of a run",
         "SELECT position, resource_id, reason, change, reverse, lost, undone FROM run_change
-         WHERE run_id = $1 AND ($2 IS NULL OR resource_id = $2) ORDER BY position LIMIT $3",
-    )
-    .bind(run.0)
-    .bind(resource.map(ResourceId::as_str))
-    .bind(i64::from(limit))
-    .fetch_all(reader)
-    .await
-    .map_err(failure("read the changes of a run"))?;
+         WHERE run_id = ?1 AND (?2 IS NULL OR resource_id = ?2) ORDER BY position LIMIT ?3",
+        params![run.0, resource.map(ResourceId::as_str), limit],
+        ChangeRow::read,
+    )?;
     rows.into_iter().map(|row| row.logged(run)).collect()
 }
 
-pub(super) async fn formerly_named(reader: &SqlitePool, kind: Kind, name: &str) -> Result<Vec<ResourceId>, Error> {
-    let ids: Vec<String> = sqlx::query_scalar(
+pub(super) fn formerly_named(connection: &Connection, kind: Kind, name: &str) -> Result<Vec<ResourceId>, Error> {
+    let ids: Vec<String> = all(
+        connection,
+        "look a former name up",
         "SELECT DISTINCT resource_id FROM run
-         WHERE folded = $1 AND kind = $2 AND resource_id IS NOT NULL ORDER BY resource_id",
-    )
-    .bind(folded(kind, name))
-    .bind(kind.as_str())
-    .fetch_all(reader)
-    .await
-    .map_err(failure("look a former name up"))?;
+         WHERE folded = ?1 AND kind = ?2 AND resource_id IS NOT NULL ORDER BY resource_id",
+        params![folded(kind, name), kind.as_str()],
+        column,
+    )?;
     Ok(ids.into_iter().map(ResourceId).collect())
 }

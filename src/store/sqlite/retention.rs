@@ -2,12 +2,12 @@
 //!
 //! The pages that become free are used again; the file does not shrink.
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use rusqlite::{Connection, params};
 
 use super::super::Error;
+use super::database::Database;
 use super::run::LAST_FORGOTTEN;
-use super::{begin, commit, failure};
+use super::statement::{all, column, execute, first, one};
 
 /// How many runs are forgotten in one transaction, so that nobody waits long behind it.
 const RUNS_AT_ONCE: i64 = 500;
@@ -17,73 +17,83 @@ const CHANGES_AT_ONCE: i64 = 5_000;
 /// The setting that keeps up to which run nothing can be undone any more.
 const LAST_IRREVERSIBLE: &str = "last run that cannot be undone";
 
-pub(super) async fn forget_runs(writer: &SqlitePool, before: &str) -> Result<u64, Error> {
+pub(super) async fn forget_runs(database: &Database, before: &str) -> Result<u64, Error> {
     let mut forgotten = 0;
-    while let Some((last, number)) = oldest(writer, 0, before, RUNS_AT_ONCE).await? {
-        forget_to(writer, last).await?;
+    while let Some((last, number)) = oldest(database, 0, before, RUNS_AT_ONCE).await? {
+        forget_to(database, last).await?;
         forgotten += number;
     }
     Ok(forgotten)
 }
 
+/// Writes, and then gives everybody else a turn: a write that finds nobody in its way does not stop for anything.
+async fn step<T>(database: &Database, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+    let written = database.write(work).await?;
+    tokio::task::yield_now().await;
+    Ok(written)
+}
+
 /// The highest of the oldest runs after one, as long as they are old, and how many they are; `None` when there are none.
-async fn oldest(writer: &SqlitePool, after: i64, before: &str, limit: i64) -> Result<Option<(i64, u64)>, Error> {
-    let rows: Vec<(i64, String)> =
-        sqlx::query_as("SELECT id, COALESCE(finished, started) FROM run WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(writer)
-            .await
-            .map_err(failure("look for old runs"))?;
+async fn oldest(database: &Database, after: i64, before: &str, limit: i64) -> Result<Option<(i64, u64)>, Error> {
+    let rows: Vec<(i64, String)> = database
+        .read(|connection| {
+            all(
+                connection,
+                "look for old runs",
+                "SELECT id, COALESCE(finished, started) FROM run WHERE id > ?1 ORDER BY id LIMIT ?2",
+                params![after, limit],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+        })
+        .await?;
     let old: Vec<i64> = rows.into_iter().take_while(|(_, time)| time.as_str() < before).map(|(id, _)| id).collect();
     Ok(old.last().map(|last| (*last, old.len() as u64)))
 }
 
 /// Forgets all runs up to one.
-async fn forget_to(writer: &SqlitePool, last: i64) -> Result<(), Error> {
+async fn forget_to(database: &Database, last: i64) -> Result<(), Error> {
     let attempt = "forget old runs";
     loop {
-        let gone = sqlx::query(
-            "DELETE FROM run_change WHERE rowid IN
-                 (SELECT rowid FROM run_change WHERE run_id <= $1 ORDER BY run_id, position LIMIT $2)",
-        )
-        .bind(last)
-        .bind(CHANGES_AT_ONCE)
-        .execute(writer)
-        .await
-        .map_err(failure(attempt))?;
-        if gone.rows_affected() < CHANGES_AT_ONCE.unsigned_abs() {
+        let gone = step(database, |connection| {
+            execute(
+                connection,
+                attempt,
+                "DELETE FROM run_change WHERE rowid IN
+                 (SELECT rowid FROM run_change WHERE run_id <= ?1 ORDER BY run_id, position LIMIT ?2)",
+                params![last, CHANGES_AT_ONCE],
+            )
+        });
+        if (gone.await? as u64) < CHANGES_AT_ONCE.unsigned_abs() {
             break;
         }
     }
-    let mut write: Transaction<'static, Sqlite> = begin(writer).await?;
-    sqlx::query("DELETE FROM run WHERE id <= $1").bind(last).execute(&mut *write).await.map_err(failure(attempt))?;
-    keep_highest(&mut write, LAST_FORGOTTEN, last).await?;
-    commit(write).await
+    step(database, |connection| {
+        execute(connection, attempt, "DELETE FROM run WHERE id <= ?1", params![last])?;
+        keep_highest(connection, LAST_FORGOTTEN, last)
+    })
+    .await
 }
 
-async fn keep_highest(write: &mut SqliteConnection, setting: &str, number: i64) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+fn keep_highest(connection: &Connection, setting: &str, number: i64) -> Result<(), Error> {
+    execute(
+        connection,
+        "note what is forgotten",
+        "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
          WHERE CAST(setting.value AS BIGINT) < CAST(excluded.value AS BIGINT)",
-    )
-    .bind(setting)
-    .bind(number.to_string())
-    .execute(write)
-    .await
-    .map_err(failure("note what is forgotten"))?;
+        params![setting, number.to_string()],
+    )?;
     Ok(())
 }
 
-pub(super) async fn forget_runs_beyond(reader: &SqlitePool, writer: &SqlitePool, bytes: u64) -> Result<u64, Error> {
+pub(super) async fn forget_runs_beyond(database: &Database, bytes: u64) -> Result<u64, Error> {
     let mut forgotten = 0;
     loop {
-        let size = size(reader, bytes).await?;
+        let size = database.read(|connection| size(connection, bytes)).await?;
         let Some(excess) = size.checked_sub(bytes).filter(|excess| *excess > 0) else {
             return Ok(forgotten);
         };
         let runs: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM run").fetch_one(reader).await.map_err(failure("count runs"))?;
+            database.read(|connection| one(connection, "count runs", "SELECT COUNT(*) FROM run", [], column)).await?;
         // As many as are of that size on the average, and then it is seen what is left.
         let average = size / runs.unsigned_abs().max(1) + 1;
         let mut surplus = (excess / average + 1).min(runs.unsigned_abs());
@@ -94,10 +104,10 @@ pub(super) async fn forget_runs_beyond(reader: &SqlitePool, writer: &SqlitePool,
             let chunk = surplus.min(RUNS_AT_ONCE.unsigned_abs());
             let limit = i64::try_from(chunk).unwrap_or(RUNS_AT_ONCE);
             // Later than any time.
-            let Some((last, number)) = oldest(writer, 0, "~", limit).await? else {
+            let Some((last, number)) = oldest(database, 0, "~", limit).await? else {
                 return Ok(forgotten);
             };
-            forget_to(writer, last).await?;
+            forget_to(database, last).await?;
             forgotten += number;
             surplus = surplus.saturating_sub(number);
         }
@@ -106,54 +116,51 @@ pub(super) async fn forget_runs_beyond(reader: &SqlitePool, writer: &SqlitePool,
 
 /// How many bytes of content the runs have, indexes included. Counting reads all of it: where the whole file is no larger
 /// than `enough`, there is no need to.
-async fn size(reader: &SqlitePool, enough: u64) -> Result<u64, Error> {
+fn size(connection: &Connection, enough: u64) -> Result<u64, Error> {
     let attempt = "measure what is kept of runs";
-    let file: i64 = sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-        .fetch_one(reader)
-        .await
-        .map_err(failure(attempt))?;
+    let file: i64 =
+        one(connection, attempt, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], column)?;
     if file.unsigned_abs() <= enough {
         return Ok(file.unsigned_abs().min(enough));
     }
-    let size: i64 = sqlx::query_scalar(
+    let size: i64 = one(
+        connection,
+        attempt,
         "SELECT COALESCE(SUM(payload), 0) FROM dbstat WHERE aggregate = TRUE
              AND name IN (SELECT name FROM sqlite_schema WHERE tbl_name IN ('run', 'run_change'))",
-    )
-    .fetch_one(reader)
-    .await
-    .map_err(failure(attempt))?;
+        [],
+        column,
+    )?;
     Ok(size.unsigned_abs())
 }
 
-pub(super) async fn forget_reverses(writer: &SqlitePool, before: &str) -> Result<u64, Error> {
+pub(super) async fn forget_reverses(database: &Database, before: &str) -> Result<u64, Error> {
     let attempt = "forget what undoes old runs";
-    let done: Option<i64> = sqlx::query_scalar("SELECT CAST(value AS BIGINT) FROM setting WHERE name = $1")
-        .bind(LAST_IRREVERSIBLE)
-        .fetch_optional(writer)
-        .await
-        .map_err(failure(attempt))?;
+    let done: Option<i64> = database
+        .read(|connection| {
+            let statement = "SELECT CAST(value AS BIGINT) FROM setting WHERE name = ?1";
+            first(connection, attempt, statement, params![LAST_IRREVERSIBLE], column)
+        })
+        .await?;
     let (mut done, mut forgotten) = (done.unwrap_or(0), 0);
-    while let Some((last, _)) = oldest(writer, done, before, RUNS_AT_ONCE).await? {
+    while let Some((last, _)) = oldest(database, done, before, RUNS_AT_ONCE).await? {
         loop {
-            let gone = sqlx::query(
-                "UPDATE run_change SET reverse = NULL WHERE rowid IN
-                     (SELECT rowid FROM run_change WHERE run_id > $1 AND run_id <= $2 AND reverse IS NOT NULL LIMIT $3)",
-            )
-            .bind(done)
-            .bind(last)
-            .bind(CHANGES_AT_ONCE)
-            .execute(writer)
-            .await
-            .map_err(failure(attempt))?
-            .rows_affected();
+            let gone = step(database, |connection| {
+                execute(
+                    connection,
+                    attempt,
+                    "UPDATE run_change SET reverse = NULL WHERE rowid IN
+                     (SELECT rowid FROM run_change WHERE run_id > ?1 AND run_id <= ?2 AND reverse IS NOT NULL LIMIT ?3)",
+                    params![done, last, CHANGES_AT_ONCE],
+                )
+            });
+            let gone = gone.await? as u64;
             forgotten += gone;
             if gone < CHANGES_AT_ONCE.unsigned_abs() {
                 break;
             }
         }
-        let mut write = begin(writer).await?;
-        keep_highest(&mut write, LAST_IRREVERSIBLE, last).await?;
-        commit(write).await?;
+        step(database, |connection| keep_highest(connection, LAST_IRREVERSIBLE, last)).await?;
         done = last;
     }
     Ok(forgotten)

@@ -30,7 +30,19 @@ pub(super) fn before_text(before: &BeforeDisable) -> String {
     serde_json::json!(kept).to_string()
 }
 
-#[derive(sqlx::FromRow)]
+/// The columns of a [`Row`], as text for a statement.
+macro_rules! columns {
+    () => {
+        "id, kind, document, version, created, modified, anchor, dn, member_key, previous_dn, previous_key, intent, \
+         intent_document, pending_since, answered, may_be_disabled, before_disable, merged, adds_entry"
+    };
+}
+pub(super) use columns;
+
+/// The same for a statement that is put together.
+pub(super) const SELECT: &str = concat!("SELECT ", columns!());
+
+/// A resource's row.
 pub(super) struct Row {
     pub(super) id: String,
     pub(super) kind: String,
@@ -54,6 +66,31 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// In the order of `columns!`: to look each up by its name costs more than to read it.
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+        Ok(Row {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            document: row.get(2)?,
+            version: row.get(3)?,
+            created: row.get(4)?,
+            modified: row.get(5)?,
+            anchor: row.get(6)?,
+            dn: row.get(7)?,
+            member_key: row.get(8)?,
+            previous_dn: row.get(9)?,
+            previous_key: row.get(10)?,
+            intent: row.get(11)?,
+            intent_document: row.get(12)?,
+            pending_since: row.get(13)?,
+            answered: row.get(14)?,
+            may_be_disabled: row.get(15)?,
+            before_disable: row.get(16)?,
+            merged: row.get(17)?,
+            adds_entry: row.get(18)?,
+        })
+    }
+
     pub(super) fn damaged(&self, what: &'static str) -> Error {
         Error::Damaged { what, id: self.id.clone() }
     }
@@ -160,16 +197,4 @@ pub(super) fn member_state(group: &ResourceId, text: &str) -> Result<MemberState
 
 pub(super) fn document_text(document: &Document) -> String {
     serde_json::Value::Object(document.clone()).to_string()
-}
-
-/// The bytes that SQL's `hex` has written.
-pub(super) fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => Some(digit(*high)? * 16 + digit(*low)?),
-            _ => None,
-        })
-        .collect()
 }

@@ -374,14 +374,10 @@ fn an_older_copy_of_the_store() {
 fn a_store_that_was_written_in_the_future() {
     let app = company(20, &Settings::default());
     app.kill();
-    let url = format!("sqlite://{}", app.workplace.path("scimbridge.db").display());
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        use sqlx::Connection as _;
-        let mut store = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        let future = "UPDATE resource SET created = '2099-01-01T00:00:00.000Z', modified = '2099-01-01T00:00:00.000Z'";
-        sqlx::query(future).execute(&mut store).await.unwrap();
-        store.close().await.unwrap();
-    });
+    let store = rusqlite::Connection::open(app.workplace.path("scimbridge.db")).unwrap();
+    let future = "UPDATE resource SET created = '2099-01-01T00:00:00.000Z', modified = '2099-01-01T00:00:00.000Z'";
+    store.execute(future, []).unwrap();
+    drop(store);
     app.restart();
     set_by_hand(&app, &dn(&name(7)), "title", "Impostor");
     delete_by_hand(&app, &dn(&name(8)));

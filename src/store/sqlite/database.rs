@@ -1,0 +1,435 @@
+//! The connections to the file: one writes, as many as are needed read beside it (write-ahead log).
+//!
+//! Nothing is handed to another thread: what a request reads or writes are a few pages, mostly in memory, and to wake a
+//! thread for each statement costs more than the statement. Only what waits for the disk is ([`Database::sync`]).
+//!
+//! Writes that wait for each other share a transaction: whoever comes while another is at it goes on in the same one,
+//! behind a savepoint of its own, and the last of them commits for all. Invariants: a write returns when it is committed,
+//! or has left nothing behind; nobody who stops waiting leaves a transaction open; and a commit is on the disk when a
+//! [`sync`](Database::sync) that began after it has returned.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as SyncMutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::time::{Instant, sleep};
+
+use super::super::Error;
+use super::copy::Files;
+use super::failure;
+
+/// How many writes share a transaction at the most, so that nobody waits long for the commit.
+const MOST_WRITES: usize = 128;
+/// How long is waited for another process that writes, such as `token create`, and between two looks.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(2);
+/// The same for whoever reads: they wait for another process that opens the file alone.
+const READING_PATIENCE: Duration = Duration::from_secs(5);
+/// After how many pages in its log a commit brings them into the file itself. Rarely needed: see [`WRITES_PER_CHECKPOINT`].
+const LARGEST_LOG: i64 = 16_384;
+/// After how many writes the log is brought into the file beside other work.
+const WRITES_PER_CHECKPOINT: usize = 400;
+/// How many statements a connection keeps prepared.
+const STATEMENTS: usize = 160;
+/// How much of the file a connection keeps in memory, in KiB.
+const WRITER_CACHE: i64 = 8_192;
+const READER_CACHE: i64 = 2_048;
+
+/// Whether what is written survives the end of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// From the next sync on.
+    Synced,
+    /// It need not.
+    Forgetful,
+}
+
+/// The file and its connections.
+#[derive(Clone, Debug)]
+pub(super) struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    durability: Durability,
+    /// Those that nobody uses at the moment.
+    readers: SyncMutex<Vec<Connection>>,
+    writer: Mutex<Writer>,
+    /// How many wait for the writer.
+    waiting: AtomicUsize,
+    /// Counts commits up.
+    committed: AtomicU64,
+    disk: Mutex<Disk>,
+    log: OnceLock<Arc<File>>,
+    /// How many writes there were since the log was last brought into the file.
+    writes: AtomicUsize,
+    /// Brings the log into the file; nobody else waits for it.
+    checkpointer: Arc<SyncMutex<Connection>>,
+    /// The last, so that the files of a copy go after the connections.
+    _copy: Option<Arc<Files>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    transaction: Option<Transaction>,
+}
+
+/// One that is under way, of several writes.
+#[derive(Debug)]
+struct Transaction {
+    writes: usize,
+    /// How it ends; `None` until then.
+    ending: watch::Sender<Option<Ending>>,
+}
+
+type Ending = Result<(), Arc<rusqlite::Error>>;
+
+/// Up to which commit all are on the disk.
+#[derive(Debug, Default)]
+struct Disk {
+    synced: u64,
+    /// Once a sync has failed, a later one may succeed although what the first was to write is lost.
+    is_unsure: bool,
+}
+
+impl Database {
+    /// Opens the file, which is there.
+    pub(super) fn open(path: &Path, durability: Durability, copy: Option<Arc<Files>>) -> rusqlite::Result<Database> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE)?;
+        // Another process may be opening it too.
+        connection.busy_timeout(PATIENCE)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Whoever waits for another process lets others of this one work meanwhile.
+        connection.busy_timeout(Duration::ZERO)?;
+        let synchronous = match durability {
+            Durability::Synced => "NORMAL",
+            Durability::Forgetful => "OFF",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LARGEST_LOG)?;
+        let checkpointer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE)?;
+        checkpointer.pragma_update(None, "synchronous", synchronous)?;
+        Ok(Database(Arc::new(Inner {
+            path: path.to_owned(),
+            durability,
+            readers: SyncMutex::default(),
+            writer: Mutex::new(Writer { connection, transaction: None }),
+            waiting: AtomicUsize::new(0),
+            committed: AtomicU64::new(0),
+            disk: Mutex::default(),
+            log: OnceLock::new(),
+            writes: AtomicUsize::new(0),
+            checkpointer: Arc::new(SyncMutex::new(checkpointer)),
+            _copy: copy,
+        })))
+    }
+
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Reads. Sees every write that has returned.
+    ///
+    /// # Errors
+    /// What `work` makes of a failure, or no connection can be had.
+    pub(super) async fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        // Who reads page after page lets others have their turn.
+        tokio::task::coop::consume_budget().await;
+        let free = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match free {
+            Some(reader) => reader,
+            None => self.0.open_reader().map_err(failure("open the store to read"))?,
+        };
+        let read = work(&reader);
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        read
+    }
+
+    /// Writes all that `work` does, or nothing of it. It is there for every process when this returns, and survives the
+    /// end of this one; see [`Database::sync`] for that of the machine.
+    ///
+    /// # Errors
+    /// What `work` makes of a failure; nothing is written then. Or it cannot be committed.
+    pub(super) async fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let attempt = "write to the store";
+        let turn = Turn::wait(&self.0);
+        let mut writer = self.0.writer.lock().await;
+        turn.had();
+        writer.begin().await.map_err(failure(attempt))?;
+        let ending = writer.transaction.as_ref().map(|transaction| transaction.ending.subscribe());
+        let written = writer.work(work).map_err(failure(attempt)).flatten();
+        self.0.commit_unless_more_comes(writer);
+        self.0.checkpoint_now_and_then();
+        let written = written?;
+        committed(ending).await?;
+        Ok(written)
+    }
+
+    /// The same, and it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// As [`Database::write`], or the disk does not take it.
+    pub(super) async fn write_durably<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let written = self.write(work).await?;
+        self.sync().await?;
+        Ok(written)
+    }
+
+    /// Returns when all that was committed before is on the disk. One sync does for all who wait for it.
+    ///
+    /// SQLite would sync its log with each commit; what a commit has put there is whole and in order, and is read again
+    /// after a power cut as far as it reached the disk.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub(super) async fn sync(&self) -> Result<(), Error> {
+        let attempt = "bring the store to the disk";
+        if self.0.durability == Durability::Forgetful {
+            return Ok(());
+        }
+        let wanted = self.0.committed.load(Ordering::Acquire);
+        let mut disk = self.0.disk.lock().await;
+        if disk.synced >= wanted {
+            return Ok(());
+        }
+        if disk.is_unsure {
+            return Err(Error::Access { attempt, source: "the disk has failed before: restart the service".into() });
+        }
+        let committed = self.0.committed.load(Ordering::Acquire);
+        let log = self.0.log().map_err(failure_of_file(attempt))?;
+        let synced = tokio::task::spawn_blocking(move || log.sync_data()).await;
+        let synced = synced.map_err(io::Error::other).flatten();
+        disk.is_unsure = synced.is_err();
+        synced.map_err(failure_of_file(attempt))?;
+        disk.synced = committed;
+        Ok(())
+    }
+
+    /// Works with the writing connection alone, outside of any transaction.
+    ///
+    /// # Errors
+    /// What `work` makes of a failure.
+    pub(super) async fn alone<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let mut writer = self.0.writer.lock().await;
+        self.0.commit(&mut writer);
+        writer.connection.busy_timeout(PATIENCE).map_err(failure("prepare the store"))?;
+        let worked = work(&mut writer.connection);
+        writer.connection.busy_timeout(Duration::ZERO).map_err(failure("prepare the store"))?;
+        worked
+    }
+}
+
+impl Database {
+    /// Prepares the file before anybody works with it.
+    ///
+    /// # Errors
+    /// What `work` makes of a failure.
+    pub(super) fn prepare<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let attempt = "prepare the store";
+        let busy = |_| Error::Access { attempt, source: "it is in use".into() };
+        let mut writer = self.0.writer.try_lock().map_err(busy)?;
+        writer.connection.busy_timeout(PATIENCE).map_err(failure(attempt))?;
+        let worked = work(&mut writer.connection);
+        writer.connection.busy_timeout(Duration::ZERO).map_err(failure(attempt))?;
+        worked
+    }
+}
+
+impl Inner {
+    fn open_reader(&self) -> rusqlite::Result<Connection> {
+        let reader = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE)?;
+        reader.busy_timeout(READING_PATIENCE)?;
+        Ok(reader)
+    }
+
+    /// The file that commits are written to. SQLite has made it, and keeps it for as long as a connection is open.
+    fn log(&self) -> io::Result<Arc<File>> {
+        if let Some(log) = self.log.get() {
+            return Ok(log.clone());
+        }
+        let mut path = self.path.as_os_str().to_owned();
+        path.push("-wal");
+        let log = Arc::new(File::open(path)?);
+        Ok(self.log.get_or_init(|| log).clone())
+    }
+
+    /// Commits, unless somebody waits who goes on in the same transaction and will.
+    fn commit_unless_more_comes(&self, mut writer: MutexGuard<'_, Writer>) {
+        let is_full = writer.transaction.as_ref().is_some_and(|transaction| transaction.writes >= MOST_WRITES);
+        if is_full || self.waiting.load(Ordering::Acquire) == 0 {
+            self.commit(&mut writer);
+        }
+    }
+
+    fn commit(&self, writer: &mut Writer) {
+        let Some(transaction) = writer.transaction.take() else { return };
+        let committed = execute(&writer.connection, "COMMIT");
+        if committed.is_ok() {
+            self.committed.fetch_add(1, Ordering::AcqRel);
+        } else if !writer.connection.is_autocommit() {
+            // Whatever this answers, the next write finds out whether the connection is of use.
+            _ = execute(&writer.connection, "ROLLBACK");
+        }
+        transaction.ending.send_replace(Some(committed.map_err(Arc::new)));
+    }
+
+    /// Brings the log into the file in the background, every so many writes: a commit that had to would keep everybody
+    /// waiting for two syncs.
+    fn checkpoint_now_and_then(&self) {
+        let writes = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        if writes < WRITES_PER_CHECKPOINT || self.durability == Durability::Forgetful {
+            return;
+        }
+        self.writes.store(0, Ordering::Relaxed);
+        let checkpointer = self.checkpointer.clone();
+        tokio::task::spawn_blocking(move || {
+            // One that goes on still sees to what has come meanwhile, or the next does.
+            let Ok(connection) = checkpointer.try_lock() else { return };
+            let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            if let Err(error) = done {
+                tracing::warn!(%error, "cannot bring the store's log into its file");
+            }
+        });
+    }
+}
+
+impl Writer {
+    /// Begins a transaction, if none is under way.
+    async fn begin(&mut self) -> rusqlite::Result<()> {
+        if self.transaction.is_some() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match execute(&self.connection, "BEGIN IMMEDIATE") {
+                // Another process is writing.
+                Err(error) if is_busy(&error) && Instant::now() < deadline => sleep(PAUSE).await,
+                begun => {
+                    begun?;
+                    break;
+                }
+            }
+        }
+        self.transaction = Some(Transaction { writes: 0, ending: watch::Sender::new(None) });
+        Ok(())
+    }
+
+    /// Does one of the writes of the transaction, or nothing of it.
+    fn work<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> rusqlite::Result<Result<T, Error>> {
+        let mut whole = Whole { writer: self, is_whole: false };
+        let connection = &whole.writer.connection;
+        execute(connection, "SAVEPOINT write")?;
+        let written = work(connection);
+        if connection.is_autocommit() {
+            // Such as with a full disk: SQLite has taken the whole transaction back.
+            return Ok(written);
+        }
+        if written.is_err() {
+            execute(connection, "ROLLBACK TO write")?;
+        }
+        execute(connection, "RELEASE write")?;
+        whole.is_whole = true;
+        if let Some(transaction) = &mut whole.writer.transaction {
+            transaction.writes += 1;
+        }
+        Ok(written)
+    }
+}
+
+/// Takes the whole transaction back when a write of it ended in the middle: whoever shares it hears that it is lost.
+struct Whole<'a> {
+    writer: &'a mut Writer,
+    is_whole: bool,
+}
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        if self.is_whole {
+            return;
+        }
+        if !self.writer.connection.is_autocommit() {
+            // As in `commit`.
+            _ = execute(&self.writer.connection, "ROLLBACK");
+        }
+        self.writer.transaction = None;
+    }
+}
+
+/// Waits for the writer. Whoever commits goes by how many do, and leaves it to them.
+struct Turn<'a> {
+    inner: &'a Arc<Inner>,
+    is_had: bool,
+}
+
+impl<'a> Turn<'a> {
+    fn wait(inner: &'a Arc<Inner>) -> Turn<'a> {
+        inner.waiting.fetch_add(1, Ordering::AcqRel);
+        Turn { inner, is_had: false }
+    }
+
+    fn had(mut self) {
+        self.is_had = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let waiting = self.inner.waiting.fetch_sub(1, Ordering::AcqRel) - 1;
+        if self.is_had || waiting > 0 {
+            return;
+        }
+        // Given up while it waited, and somebody may have left the commit to it.
+        if let Ok(runtime) = Handle::try_current() {
+            let inner = self.inner.clone();
+            runtime.spawn(async move {
+                let writer = inner.writer.lock().await;
+                inner.commit_unless_more_comes(writer);
+            });
+        }
+    }
+}
+
+/// Waits for the end of the transaction that a write is part of.
+async fn committed(ending: Option<watch::Receiver<Option<Ending>>>) -> Result<(), Error> {
+    let attempt = "commit a write";
+    let Some(mut ending) = ending else { return Ok(()) };
+    let ended = ending.wait_for(Option::is_some).await;
+    match ended.as_deref() {
+        Ok(Some(Ok(()))) => Ok(()),
+        Ok(Some(Err(error))) => Err(Error::Access { attempt, source: Box::new(error.clone()) }),
+        // Another write of the transaction had the whole of it taken back.
+        Ok(None) | Err(_) => Err(Error::Access { attempt, source: "the transaction was taken back".into() }),
+    }
+}
+
+fn connect(path: &Path, access: OpenFlags, cache: i64) -> rusqlite::Result<Connection> {
+    // A connection is used by one thread at a time.
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "cache_size", -cache)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+fn execute(connection: &Connection, statement: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(|_| ())
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn failure_of_file(attempt: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Access { attempt, source: source.into() }
+}
