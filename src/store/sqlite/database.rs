@@ -143,6 +143,12 @@ impl Database {
     pub(super) async fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         // Who reads page after page lets others have their turn.
         tokio::task::coop::consume_budget().await;
+        // The pages that a connection has in memory are of no use to it once another has written.
+        if let Ok(writer) = self.0.writer.try_lock()
+            && writer.transaction.is_none()
+        {
+            return work(&writer.connection);
+        }
         let free = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match free {
             Some(reader) => reader,
@@ -327,18 +333,24 @@ impl Writer {
 
     /// Does one of the writes of the transaction, or nothing of it.
     fn work<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> rusqlite::Result<Result<T, Error>> {
+        // The first has nobody before it whose work is to stay. A savepoint copies each page that is changed behind it.
+        let is_first = self.transaction.as_ref().is_none_or(|transaction| transaction.writes == 0);
         let mut whole = Whole { writer: self, is_whole: false };
         let connection = &whole.writer.connection;
-        execute(connection, "SAVEPOINT write")?;
+        if !is_first {
+            execute(connection, "SAVEPOINT write")?;
+        }
         let written = work(connection);
-        if connection.is_autocommit() {
-            // Such as with a full disk: SQLite has taken the whole transaction back.
+        // Such as with a full disk: SQLite has taken the whole transaction back.
+        if connection.is_autocommit() || (is_first && written.is_err()) {
             return Ok(written);
         }
-        if written.is_err() {
-            execute(connection, "ROLLBACK TO write")?;
+        if !is_first {
+            if written.is_err() {
+                execute(connection, "ROLLBACK TO write")?;
+            }
+            execute(connection, "RELEASE write")?;
         }
-        execute(connection, "RELEASE write")?;
         whole.is_whole = true;
         if let Some(transaction) = &mut whole.writer.transaction {
             transaction.writes += 1;
