@@ -186,6 +186,7 @@ fn open_directory(settings: &Settings) -> anyhow::Result<Directory> {
         bind_password: ldap.bind_password.clone(),
         connections: ldap.connections,
         timeout: ldap.timeout,
+        transactions: ldap.transactions,
     };
     Ok(Directory::new(reached, ldap.anchor.clone())?)
 }

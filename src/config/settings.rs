@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::{Auth, History, Problem, Reconcile, Server, auth, history, map, raw, reconcile, server};
-use crate::directory::{AttributeName, Dn};
+use crate::directory::{AttributeName, Dn, Transactions};
 use crate::mapping::password::Storage;
 use crate::mapping::{GroupRules, UserRules};
 
@@ -66,6 +66,8 @@ pub struct Ldap {
     pub connections: usize,
     /// How long an operation may take.
     pub timeout: Duration,
+    /// Whether changes may be sent in groups.
+    pub transactions: Transactions,
     /// What identifies an entry; `None`: what such a server has for it.
     pub anchor: Option<AttributeName>,
     /// What holds DNs that follow when an entry is renamed or deleted, though nobody mapped it.
@@ -287,7 +289,8 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
             checker.problem("ldap.urls", format!("{url:?} is not an ldap://, ldaps:// or ldapi:// URL"));
         }
     }
-    checker.choice("ldap.transactions", &ldap.transactions, &[("auto", ()), ("off", ())], ());
+    let transactions = [("auto", Transactions::Auto), ("off", Transactions::Off)];
+    let transactions = checker.choice("ldap.transactions", &ldap.transactions, &transactions, Transactions::Off);
     if ldap.connections == 0 {
         checker.problem("ldap.connections", "must be at least 1");
     }
@@ -321,6 +324,7 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
         bind_password: bind_password.unwrap_or_default(),
         connections: ldap.connections,
         timeout,
+        transactions,
     }
 }
 

@@ -18,6 +18,10 @@ pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 pub const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 /// Transactions (RFC 5805 §4), an extended operation.
 pub const TRANSACTIONS: &str = "1.3.6.1.1.21.1";
+/// The overlays of OpenLDAP that are as if nothing had happened when a transaction is taken back. What others are on
+/// may have told somebody by then: `syncprov` its replicas, `accesslog` and `auditlog` their logs.
+const OVERLAYS_THAT_ROLL_BACK: [&str; 9] =
+    ["constraint", "deref", "dynlist", "memberof", "ppolicy", "refint", "sssvlv", "unique", "valsort"];
 /// The password policy (draft-behera-ldap-password-policy §6). OpenLDAP advertises it when the overlay's module is
 /// loaded, wherever it is on.
 pub const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
@@ -31,8 +35,25 @@ pub const ENTRY_UUID: &str = "entryUUID";
 const NS_UNIQUE_ID: &str = "nsUniqueId";
 
 /// The root DSE attributes that tell the flavor, and where the schema and the entries are.
-pub const ROOT_DSE_ATTRIBUTES: [&str; 6] =
-    ["objectClass", "supportedControl", "subschemaSubentry", "namingContexts", "vendorName", "vendorVersion"];
+pub const ROOT_DSE_ATTRIBUTES: [&str; 8] = [
+    "objectClass",
+    "supportedControl",
+    "supportedExtension",
+    "subschemaSubentry",
+    "namingContexts",
+    "monitorContext",
+    "vendorName",
+    "vendorVersion",
+];
+
+/// What an operator lets the bridge do with transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transactions {
+    /// They are used where that is safe.
+    Auto,
+    /// Every change goes alone.
+    Off,
+}
 
 /// What keeps somebody from logging in: an operational attribute, shown to who asks for it by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +99,9 @@ pub struct Flavor {
     pub permissive_modify: bool,
     /// Whether an add can return the new entry's anchor.
     pub post_read: bool,
+    /// Whether changes may be sent in transactions, to a server that shows what becomes of a connection (see
+    /// `ldap`'s `batch`): OpenLDAP does, and no other server is known to need it or to offer transactions.
+    pub transactions: bool,
     /// What locks an account.
     pub lock: AccountLock,
     anchor: &'static str,
@@ -97,6 +121,7 @@ impl Flavor {
         Flavor {
             permissive_modify: openldap || has("supportedControl", PERMISSIVE_MODIFY),
             post_read: has("supportedControl", POST_READ),
+            transactions: openldap && has("supportedExtension", TRANSACTIONS),
             lock: if ds389 { AccountLock::ACCOUNT_INACTIVATION } else { AccountLock::PASSWORD_POLICY },
             anchor: if ds389 { NS_UNIQUE_ID } else { ENTRY_UUID },
         }
@@ -106,6 +131,11 @@ impl Flavor {
     pub fn anchor(&self) -> AttributeName {
         AttributeName::of(self.anchor)
     }
+}
+
+/// Whether a transaction can be taken back on a database with that overlay, and nobody has heard of it.
+pub fn rolls_back(overlay: &str) -> bool {
+    OVERLAYS_THAT_ROLL_BACK.iter().any(|known| known.eq_ignore_ascii_case(overlay))
 }
 
 /// How a server names itself in its root DSE (RFC 3045), for people.
@@ -134,13 +164,22 @@ mod tests {
         assert_eq!(name_of(&entry), name);
     }
 
-    const UNKNOWN: Flavor =
-        Flavor { permissive_modify: false, post_read: false, lock: AccountLock::PASSWORD_POLICY, anchor: ENTRY_UUID };
+    const UNKNOWN: Flavor = Flavor {
+        permissive_modify: false,
+        post_read: false,
+        transactions: false,
+        lock: AccountLock::PASSWORD_POLICY,
+        anchor: ENTRY_UUID,
+    };
 
     #[test]
     fn openldap_is_known_to_be_permissive_and_others_are_believed() {
         let openldap = Flavor { permissive_modify: true, post_read: true, ..UNKNOWN };
         check(&[("objectClass", "OpenLDAProotDSE"), ("supportedControl", POST_READ)], &openldap, "OpenLDAP");
+        let transactions = ("supportedExtension", TRANSACTIONS);
+        let with_transactions = Flavor { permissive_modify: true, transactions: true, ..UNKNOWN };
+        check(&[("objectClass", "OpenLDAProotDSE"), transactions], &with_transactions, "OpenLDAP");
+        check(&[("vendorName", "Acme"), transactions], &UNKNOWN, "Acme");
         check(&[("objectClass", "top")], &UNKNOWN, "a server that does not name itself");
         let permissive = Flavor { permissive_modify: true, ..UNKNOWN };
         check(&[("supportedControl", PERMISSIVE_MODIFY), ("vendorName", "Acme")], &permissive, "Acme");

@@ -25,7 +25,7 @@ pub use dn::{Dn, Rdn};
 pub use entry::{
     Anchor, Attributes, BeforeDisable, DesiredAttribute, DesiredEntry, Entry, Link, Names, Naming, Ownership, Placement,
 };
-pub use flavor::{AccountLock, Flavor};
+pub use flavor::{AccountLock, Flavor, Transactions};
 pub use generalized_time::GeneralizedTime;
 pub use number::NumberRange;
 pub use schema::Schema;

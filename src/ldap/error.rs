@@ -140,6 +140,11 @@ impl Error {
         }
     }
 
+    /// Whether the server did not answer in time.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Error::Interrupted { source, .. } if matches!(**source, LdapError::Timeout { .. }))
+    }
+
     /// Whether the connection broke in the middle of an operation, so that another one may do.
     pub fn is_lost_connection(&self) -> bool {
         matches!(self, Error::Interrupted { source, .. } if !matches!(**source, LdapError::Timeout { .. }))

@@ -6,6 +6,7 @@
 //! timeout (connecting and binding are operations of their own), and a search that was cut short is an error, never a
 //! shorter list.
 
+mod batch;
 mod error;
 mod filter;
 mod measured;
@@ -17,6 +18,7 @@ mod rehearsal;
 mod tls;
 mod write;
 
+pub use batch::Grouping;
 pub use error::{Error, Fault};
 pub use filter::Filter;
 pub use pages::{Pages, PagesAhead, Unread};
@@ -31,6 +33,7 @@ use tokio::sync::Mutex;
 
 use crate::directory::flavor::{self, ENTRY_UUID, ROOT_DSE_ATTRIBUTES};
 use crate::directory::{Anchor, AttributeName, Change, Dn, Entry, Flavor, Schema, Value};
+use batch::Batches;
 use measured::Answer;
 use pool::{Handle, Pool};
 use rehearsal::Rehearsal;
@@ -50,6 +53,8 @@ pub struct Profile {
     pub schema: Schema,
     /// The suffixes of its trees.
     pub suffixes: Vec<Dn>,
+    /// Where it tells of its state.
+    pub monitor: Option<Dn>,
     /// How it names itself, for people.
     pub server: String,
 }
@@ -70,6 +75,8 @@ pub struct Directory {
     /// As configured, or the server's own once its profile is known.
     anchor: Arc<OnceLock<AttributeName>>,
     profile: Arc<Mutex<Option<Arc<Profile>>>>,
+    /// Changes that wait for others.
+    batches: Arc<Batches>,
     /// What is imagined; `None` where changes are made.
     rehearsal: Option<Rehearsal>,
 }
@@ -83,7 +90,13 @@ impl Directory {
     pub fn new(settings: Settings, anchor: Option<AttributeName>) -> Result<Directory, Error> {
         let anchor = anchor.map(OnceLock::from).unwrap_or_default();
         let pool = Arc::new(Pool::new(settings)?);
-        Ok(Directory { pool, anchor: Arc::new(anchor), profile: Arc::default(), rehearsal: None })
+        Ok(Directory {
+            pool,
+            anchor: Arc::new(anchor),
+            profile: Arc::default(),
+            batches: Arc::default(),
+            rehearsal: None,
+        })
     }
 
     /// The attribute that identifies entries. Where nobody configured it, it is certain from the first answer on.
@@ -119,9 +132,11 @@ impl Directory {
         let schema = Schema::parse(subschema.values(&attributes), subschema.values(&classes));
         let suffixes = root_dse.values(&AttributeName::of("namingContexts")).iter();
         let suffixes = suffixes.filter_map(|suffix| suffix.as_str()?.parse().ok()).collect();
+        let monitor = root_dse.values(&AttributeName::of("monitorContext")).first().and_then(Value::as_str);
+        let monitor = monitor.and_then(|monitor| monitor.parse().ok());
         let flavor = Flavor::of(&root_dse);
         self.anchor.get_or_init(|| flavor.anchor());
-        let profile = Arc::new(Profile { flavor, schema, suffixes, server: flavor::name_of(&root_dse) });
+        let profile = Arc::new(Profile { flavor, schema, suffixes, monitor, server: flavor::name_of(&root_dse) });
         *known = Some(profile.clone());
         Ok(profile)
     }
@@ -291,6 +306,7 @@ impl Directory {
     /// Takes leave of the server. A rehearsal does not: its connections are the directory's.
     pub async fn close(&self) {
         if self.rehearsal.is_none() {
+            self.batches.close(self.pool.timeout()).await;
             self.pool.close().await;
         }
     }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::{Error, measured, tls};
+use crate::directory::Transactions;
 use crate::telemetry::{OpenConnection, Stopwatch};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -40,6 +42,8 @@ pub struct Settings {
     pub connections: usize,
     /// How long an operation may take.
     pub timeout: Duration,
+    /// Whether changes may be sent in groups.
+    pub transactions: Transactions,
 }
 
 #[derive(Debug)]
@@ -137,6 +141,23 @@ impl Pool {
         })
     }
 
+    pub(super) fn transactions(&self) -> Transactions {
+        self.settings.transactions
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    pub(super) fn bind_dn(&self) -> &str {
+        &self.settings.bind_dn
+    }
+
+    /// A connection for who needs one of its own.
+    pub(super) async fn dedicated(&self) -> Result<Ldap, Error> {
+        Ok(self.connect().await?.ldap)
+    }
+
     async fn connect(&self) -> Result<Connection, Error> {
         {
             let pause = self.pause.lock().await;
@@ -177,7 +198,7 @@ impl Pool {
             Verification::Unverified => settings.set_no_tls_verify(true),
         };
         // A server that hangs during the TLS handshake would hold the attempt for ever otherwise.
-        let opened = timeout(self.settings.timeout, LdapConnAsync::with_settings(settings, url)).await;
+        let opened = timeout(self.settings.timeout, open(settings, url)).await;
         let (driver, mut ldap) = opened.map_err(|elapsed| failed(elapsed.into()))?.map_err(failed)?;
         // Ends when the last handle is dropped or the connection breaks; the operations hear of it.
         let open = OpenConnection::made();
@@ -210,6 +231,20 @@ impl Pool {
             }
         }
     }
+}
+
+/// Opens a connection that sends each request at once: the library's own would keep a small one back until the server has
+/// acknowledged the last.
+async fn open(mut settings: LdapConnSettings, url: &str) -> ldap3::result::Result<(LdapConnAsync, Ldap)> {
+    let parsed = url::Url::parse(url)?;
+    let port = if parsed.scheme() == "ldaps" { 636 } else { 389 };
+    if let (Some(host), true) = (parsed.host_str(), parsed.scheme() != "ldapi") {
+        let host = if host.is_empty() { "localhost" } else { host };
+        let stream = TcpStream::connect(format!("{host}:{}", parsed.port().unwrap_or(port))).await?;
+        stream.set_nodelay(true)?;
+        settings = settings.set_std_stream(StdStream::Tcp(stream.into_std()?));
+    }
+    LdapConnAsync::from_url_with_settings(settings, &parsed).await
 }
 
 /// An error with all its causes, for a log line.

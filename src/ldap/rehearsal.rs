@@ -131,6 +131,7 @@ impl Directory {
             pool: self.pool.clone(),
             anchor: self.anchor.clone(),
             profile: self.profile.clone(),
+            batches: self.batches.clone(),
             rehearsal: Some(Rehearsal::default()),
         }
     }

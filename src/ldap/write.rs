@@ -45,8 +45,16 @@ impl Directory {
 }
 
 impl Sender<'_> {
-    /// Sends one change. Returns the anchor of an entry that was added.
+    /// Sends one change, with others if there are any. Returns the anchor of an entry that was added.
     pub(super) async fn send(&self, change: &Change) -> Result<Option<Anchor>, Error> {
+        match self.directory.wait_for_others(change).await? {
+            Some(sent) => sent.ended(change).await,
+            None => self.send_alone(change).await,
+        }
+    }
+
+    /// Sends one change, and nothing else with it.
+    pub(super) async fn send_alone(&self, change: &Change) -> Result<Option<Anchor>, Error> {
         match change {
             Change::Add { dn, attributes } => self.add(dn, attributes).await.map(Some),
             Change::Modify { dn, modifications, tolerance } => {
@@ -82,13 +90,15 @@ impl Sender<'_> {
         succeed("add", dn, result)?;
         match anchor {
             Some(anchor) => Ok(Anchor(anchor)),
-            None => {
-                let entry = self.directory.read(dn, &[]).await?;
-                entry
-                    .and_then(|entry| entry.anchor(self.directory.anchor()))
-                    .ok_or_else(|| Error::NoAnchor { dn: dn.clone(), attribute: self.directory.anchor().clone() })
-            }
+            None => self.anchor_of_added(dn).await,
         }
+    }
+
+    pub(super) async fn anchor_of_added(&self, dn: &Dn) -> Result<Anchor, Error> {
+        let entry = self.directory.read(dn, &[]).await?;
+        entry
+            .and_then(|entry| entry.anchor(self.directory.anchor()))
+            .ok_or_else(|| Error::NoAnchor { dn: dn.clone(), attribute: self.directory.anchor().clone() })
     }
 
     async fn modify(&self, dn: &Dn, modifications: &[Modification], tolerance: Tolerance) -> Result<(), Error> {
@@ -158,7 +168,7 @@ impl Sender<'_> {
 }
 
 /// The permissive-modify control of Active Directory, which OpenLDAP has too.
-struct PermissiveModify;
+pub(super) struct PermissiveModify;
 
 impl MakeCritical for PermissiveModify {}
 
@@ -176,7 +186,7 @@ fn bytes(values: &[Value]) -> HashSet<Vec<u8>> {
     values.iter().map(|value| value.as_bytes().to_vec()).collect()
 }
 
-fn as_mod(modification: &Modification) -> Mod<Vec<u8>> {
+pub(super) fn as_mod(modification: &Modification) -> Mod<Vec<u8>> {
     let name = modification.attribute.as_str().as_bytes().to_vec();
     let values = bytes(&modification.values);
     match modification.action {

@@ -19,6 +19,10 @@ pub const HTTP_REQUESTS_IN_FLIGHT: &str = "scimbridge_http_requests_in_flight";
 pub const LDAP_OPERATIONS: &str = "scimbridge_ldap_operations_total";
 /// How long the directory took to answer, by `operation`.
 pub const LDAP_OPERATION_DURATION: &str = "scimbridge_ldap_operation_duration_seconds";
+/// Transactions in which changes were sent together, by `outcome`.
+pub const LDAP_TRANSACTIONS: &str = "scimbridge_ldap_transactions_total";
+/// Changes that were made in them.
+pub const LDAP_TRANSACTION_CHANGES: &str = "scimbridge_ldap_transaction_changes_total";
 /// Connections to the directory that are open.
 pub const LDAP_CONNECTIONS: &str = "scimbridge_ldap_connections";
 /// Connections that were attempted, by `outcome`.
@@ -70,6 +74,8 @@ pub(super) fn describe() {
     describe_gauge!(HTTP_REQUESTS_IN_FLIGHT, "Requests being answered.");
     describe_counter!(LDAP_OPERATIONS, "Operations of the directory, by operation and result code.");
     describe_histogram!(LDAP_OPERATION_DURATION, Unit::Seconds, "How long the directory took, by operation.");
+    describe_counter!(LDAP_TRANSACTIONS, "Transactions in which changes were sent together, by outcome.");
+    describe_counter!(LDAP_TRANSACTION_CHANGES, "Changes that were made in transactions.");
     describe_gauge!(LDAP_CONNECTIONS, "Connections to the directory that are open.");
     describe_counter!(LDAP_CONNECTION_ATTEMPTS, "Connections to the directory that were attempted, by outcome.");
     describe_gauge!(LDAP_UP, "Whether the directory was there when it was last spoken to: 1 or 0.");
@@ -154,6 +160,12 @@ impl Drop for RequestInFlight {
 pub fn count_ldap_operation(operation: &'static str, result: &'static str, took: Duration) {
     counter!(LDAP_OPERATIONS, "operation" => operation, "result" => result).increment(1);
     histogram!(LDAP_OPERATION_DURATION, "operation" => operation).record(took);
+}
+
+/// Counts a transaction of the directory: how it ended, and how many changes it made.
+pub fn count_ldap_transaction(outcome: &'static str, changes: usize) {
+    counter!(LDAP_TRANSACTIONS, "outcome" => outcome).increment(1);
+    counter!(LDAP_TRANSACTION_CHANGES).increment(u64::try_from(changes).unwrap_or(u64::MAX));
 }
 
 /// Notes whether the directory is there.

@@ -69,6 +69,7 @@ mod supervisor;
 
 mod tidy;
 mod tls;
+mod together;
 mod tokens;
 mod tolerance;
 mod transport;

@@ -419,6 +419,7 @@ fn connect(slapd: &Slapd) -> Directory {
         bind_password: SecretString::from(ADMIN_PASSWORD),
         connections: 2,
         timeout: Duration::from_secs(20),
+        transactions: scimbridge::directory::Transactions::Auto,
     };
     Directory::new(settings, None).unwrap()
 }

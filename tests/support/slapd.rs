@@ -125,6 +125,14 @@ impl Slapd {
         }
     }
 
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&self) {
+        if let Some(mut child) = self.process.lock().unwrap().take() {
+            child.kill().expect("slapd is killed");
+            child.wait().expect("slapd ends");
+        }
+    }
+
     /// Starts it again, same port and same data.
     pub(crate) fn start_again(&self) {
         assert!(self.launch(), "slapd does not start again at {}", self.url());

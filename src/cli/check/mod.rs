@@ -108,6 +108,7 @@ async fn in_directory(settings: &Settings, directory: &Directory) -> Vec<Finding
         }
     };
     findings.extend(server.findings(settings, &profile));
+    findings.push(server::grouping(settings, directory).await);
     findings.extend(server::size_limit(settings, directory).await);
     findings.extend(database::findings(settings, directory, &profile, &server).await);
     findings.extend(policy::findings(settings, directory, &profile, &server).await);

@@ -2,9 +2,9 @@
 
 use super::{bases, unanswered};
 use crate::config::Settings;
-use crate::directory::flavor::{PAGED_RESULTS, PASSWORD_MODIFY, PASSWORD_POLICY, TRANSACTIONS};
+use crate::directory::flavor::{PAGED_RESULTS, PASSWORD_MODIFY, PASSWORD_POLICY};
 use crate::directory::{AttributeName, Dn, Entry, Value};
-use crate::ldap::{Directory, Error, Profile};
+use crate::ldap::{Directory, Error, Grouping, Profile};
 use crate::mapping::Finding;
 use crate::mapping::password::Storage;
 
@@ -81,14 +81,44 @@ impl Advertised {
                 "nothing",
             ));
         }
-        if !self.has("supportedExtension", TRANSACTIONS) {
-            findings.push(Finding::note(
-                "the server does not offer transactions (RFC 5805): changes are sent one by one",
-                "nothing",
-            ));
-        }
         findings
     }
+}
+
+/// Whether changes that wait for each other are sent together.
+pub(super) async fn grouping(settings: &Settings, directory: &Directory) -> Finding {
+    let (detail, remedy) = match directory.grouping().await {
+        Ok(Grouping::Used) => {
+            ("changes that wait for each other are sent together, in transactions".to_owned(), "nothing".to_owned())
+        }
+        Ok(Grouping::Off) => (
+            "ldap.transactions is \"off\": changes are sent one by one".to_owned(),
+            "nothing, or set it to \"auto\": many changes at once are made several times as fast then".to_owned(),
+        ),
+        Ok(Grouping::NotOffered) => (
+            "the server does not offer transactions (RFC 5805) as OpenLDAP does: changes are sent one by one".to_owned(),
+            "nothing".to_owned(),
+        ),
+        Ok(Grouping::Unseen) => (
+            "changes are sent one by one: transactions are safe only for who sees its own connection in cn=Monitor, and \
+             ldap.bind_dn does not"
+                .to_owned(),
+            format!(
+                "let it; by these lines at the end of slapd.conf (olcDatabase=monitor with olcAccess in cn=config):\n\
+                 database monitor\naccess to * by dn.exact=\"{}\" read by * none",
+                settings.ldap.bind_dn
+            ),
+        ),
+        Ok(Grouping::Overlays(names)) => (
+            format!(
+                "changes are sent one by one: the overlay {} may tell others of changes that a transaction takes back",
+                names.join(" and ")
+            ),
+            "nothing".to_owned(),
+        ),
+        Err(error) => return unanswered("cn=Monitor", &error),
+    };
+    Finding::note(detail, remedy)
 }
 
 /// Whether the server cuts off what the bridge searches for.
