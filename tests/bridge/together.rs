@@ -119,7 +119,7 @@ fn end_of(settings: Settings) -> (String, f64) {
 #[test]
 fn together_or_alone_the_end_is_the_same() {
     let (together, transactions) = end_of(Settings::default());
-    let (alone, none) = end_of(Settings::default().set("ldap.transactions", "\"off\""));
+    let (alone, none) = end_of(Settings::default().variable("SCIMBRIDGE__LDAP__TRANSACTIONS", "off"));
     assert_eq!(together, alone);
     assert!(transactions > 0.0);
     assert_eq!(none, 0.0);

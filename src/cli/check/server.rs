@@ -93,7 +93,7 @@ pub(super) async fn grouping(settings: &Settings, directory: &Directory) -> Find
         }
         Ok(Grouping::Off) => (
             "ldap.transactions is \"off\": changes are sent one by one".to_owned(),
-            "nothing, or set it to \"auto\": many changes at once are made several times as fast then".to_owned(),
+            "nothing, or \"auto\", for many changes at once; see \"Many changes at once\" in docs/operating.md".to_owned(),
         ),
         Ok(Grouping::NotOffered) => (
             "the server does not offer transactions (RFC 5805) as OpenLDAP does: changes are sent one by one".to_owned(),

@@ -252,6 +252,8 @@ enum Transacted {
     Refused(BTreeSet<usize>),
     /// Nothing was changed: it did not come to that.
     NotMade,
+    /// There is no server to send anything to.
+    Away(Error),
     /// The connection broke.
     Lost,
     /// The server did not answer in time.
@@ -315,6 +317,14 @@ impl Sending {
                     }
                 }
                 Transacted::Refused(_) | Transacted::NotMade => return self.send_each(batch).await,
+                Transacted::Away(error) => {
+                    // One hears why; the others ask for themselves, and are told at once while it is so.
+                    let mut batch = batch.into_iter();
+                    if let Some(first) = batch.next() {
+                        _ = first.answer.send(Err(error));
+                    }
+                    return self.send_each(batch.collect()).await;
+                }
                 Transacted::Lost => {
                     for Waiting { change, answer, .. } in batch {
                         telemetry::count_ldap_operation(attempt(&change), "noAnswer", began.elapsed());
@@ -349,10 +359,9 @@ impl Sending {
                     batches.rest(WHERE_UNFIT);
                     return Transacted::NotMade;
                 }
-                // Why, is heard by the changes themselves.
-                Err(_) => {
+                Err(error) => {
                     batches.rest(AFTER_A_LOSS);
-                    return Transacted::NotMade;
+                    return Transacted::Away(error);
                 }
             },
         };

@@ -79,7 +79,9 @@ fn a_directory_that_goes_away_while_it_is_changed() {
             set_by_hand(&app, &dn(&name(number)), "title", "Impostor");
         }
         let proxy = Proxy::start(&app.slapd.url(), messages, at, Mishap::Cut);
-        let cut = reconcile_with(&app, &[], &[(URLS, &proxy.url())]);
+        // slapd 2.5 does not always survive that its client goes away right after an answer within a transaction.
+        let alone = ("SCIMBRIDGE__LDAP__TRANSACTIONS", "off");
+        let cut = reconcile_with(&app, &[], &[(URLS, &proxy.url()), alone]);
         ends(cut, 3, &["not tried: user", "cannot connect"]);
         assert_eq!(entries(&app), before);
         ends(reconcile(&app, &[]), 0, &[]);

@@ -5,6 +5,7 @@ mod beside;
 mod crash;
 mod disasters;
 mod proxy;
+mod transactions;
 
 use std::collections::BTreeMap;
 

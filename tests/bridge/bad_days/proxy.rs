@@ -18,6 +18,10 @@ pub(super) enum Messages {
     Searches,
     /// Entries that are shown.
     Entries,
+    /// Extended requests, such as those that begin and end a transaction.
+    Extended,
+    /// The answers to those.
+    ExtendedAnswers,
 }
 
 impl Messages {
@@ -27,6 +31,8 @@ impl Messages {
             Messages::Changed => matches!(tag, 0x67 | 0x69 | 0x6b | 0x6d),
             Messages::Searches => tag == 0x63,
             Messages::Entries => tag == 0x64,
+            Messages::Extended => tag == 0x77,
+            Messages::ExtendedAnswers => tag == 0x78,
         }
     }
 }
