@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::directory::Slapd;
+use super::members;
 use super::people::{Group, Person};
 use super::program::{Program, Workplace};
 use super::seed::{Seeded, seed};
@@ -67,7 +68,8 @@ impl House {
             Size { ours: "large", theirs: "raw-large", groups: 1, members: large },
         ];
         // Those beyond the large group are who is added to groups; and each is disabled once at most.
-        let people = (large + 4_000).max(bench.rounds * (bench.clients.len() + 2) * writes::MOST);
+        let people =
+            (large + members::spare(bench.rounds)).max(bench.rounds * (bench.clients.len() + 2) * writes::MOST);
         eprintln!("{people} people and their groups are written into a directory and a store");
         let person = |number| Person { series: PEOPLE, number };
         let all = sizes.iter().flat_map(|size| {

@@ -119,6 +119,12 @@ impl Program {
         Client::several(count, self.address, &self.token).await
     }
 
+    /// Ends it in order, as a supervisor does.
+    pub(crate) fn stop(&mut self) {
+        Command::new("kill").arg(self.child.id().to_string()).status().ok();
+        self.child.wait().ok();
+    }
+
     /// How much memory it has, in megabytes.
     pub(crate) fn memory(&self) -> Result<f64> {
         let status =
