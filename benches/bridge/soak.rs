@@ -253,7 +253,7 @@ async fn sample(program: &Program, samples: &RefCell<Vec<(f64, f64)>>, began: In
         tokio::time::sleep(BETWEEN).await;
         let (seconds, memory) = (began.elapsed().as_secs_f64(), program.memory()?);
         samples.borrow_mut().push((seconds, memory));
-        if samples.borrow().len() % 30 == 0 {
+        if samples.borrow().len().is_multiple_of(30) {
             eprintln!("  after {:.0} min: {memory:.0} MB", seconds / 60.0);
         }
     }
