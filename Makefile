@@ -1,7 +1,7 @@
 # What a newcomer types. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test conformance compose-test bench-reconcile fuzz lint audit doc clean
+.PHONY: help demo run test conformance compose-test bench soak bench-reconcile fuzz lint audit doc clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,15 @@ conformance: ## run public SCIM conformance suites against a private OpenLDAP, t
 
 compose-test: ## build the images, bring docker/compose.yaml up, provision, restart, take it down; needs a container engine
 	@scripts/compose-test
+
+bench: ## measure the program beside the directory alone, some 20 minutes; writes benches/RESULTS.md
+	@scripts/install-needed
+	cargo bench --bench pure
+	cargo bench --bench bridge
+
+soak: ## an hour of mixed load with 1,000,000 users in the store, for its memory; writes benches/SOAK.md
+	@scripts/install-needed
+	cargo bench --bench bridge -- soak --for 1h
 
 bench-reconcile: ## time `reconcile --dry-run` of 100,000 users beside the same search by ldapsearch
 	@scripts/install-needed
