@@ -161,7 +161,7 @@ impl Default for Ldap {
             bind_password_file: None,
             connections: 4,
             timeout: "10s".to_owned(),
-            transactions: "off".to_owned(),
+            transactions: "auto".to_owned(),
             anchor: None,
             references: ["manager", "owner"].map(str::to_owned).to_vec(),
         }

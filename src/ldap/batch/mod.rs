@@ -355,7 +355,7 @@ impl Sending {
             None => match self.directory.open_channel().await {
                 Ok(Ok(channel)) => channel,
                 Ok(Err(reason)) => {
-                    tracing::debug!(?reason, "changes are sent one by one");
+                    tracing::info!(?reason, "changes are sent to the directory one by one");
                     batches.rest(WHERE_UNFIT);
                     return Transacted::NotMade;
                 }

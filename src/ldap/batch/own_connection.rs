@@ -47,12 +47,13 @@ impl OwnConnection {
             let mut candidates: Option<Vec<Seen>> = None;
             for _ in 0..LOOKS {
                 let seen = look(ldap, &base, Scope::OneLevel, &filter).await?;
-                let alone = seen.into_iter().filter(|seen| seen.executing == 1);
+                // More than the question itself where a thread has not let go of the last one yet.
+                let asking = seen.into_iter().filter(|seen| seen.executing >= 1);
                 let follows = |seen: &Seen| {
                     let is_next = |before: &Seen| before.entry == seen.entry && before.received + 1 == seen.received;
                     candidates.as_ref().is_none_or(|before| before.iter().any(is_next))
                 };
-                candidates = Some(alone.filter(follows).collect());
+                candidates = Some(asking.filter(follows).collect());
             }
             match candidates.unwrap_or_default().as_slice() {
                 [own] => return Ok(Some(OwnConnection { entry: own.entry.clone(), sent: own.received })),

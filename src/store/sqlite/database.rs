@@ -445,3 +445,138 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 fn failure_of_file(attempt: &'static str) -> impl Fn(io::Error) -> Error {
     move |source| Error::Access { attempt, source: source.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use futures_util::future::join_all;
+    use rusqlite::params;
+
+    use super::*;
+
+    fn database() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        File::create(&path).unwrap();
+        let database = Database::open(&path, Durability::Synced, None).unwrap();
+        let table = "CREATE TABLE held (number BIGINT NOT NULL PRIMARY KEY)";
+        database.prepare(|connection| connection.execute_batch(table).map_err(failure("make a table"))).unwrap();
+        (folder, database)
+    }
+
+    fn insert(connection: &Connection, number: i64) -> Result<(), Error> {
+        let inserted = connection.execute("INSERT INTO held (number) VALUES (?1)", params![number]);
+        inserted.map(|_| ()).map_err(failure("insert"))
+    }
+
+    /// As another process sees it.
+    fn held(folder: &tempfile::TempDir) -> Vec<i64> {
+        let connection = Connection::open(folder.path().join("test.db")).unwrap();
+        let mut statement = connection.prepare("SELECT number FROM held ORDER BY number").unwrap();
+        let numbers = statement.query_map([], |row| row.get(0)).unwrap();
+        numbers.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_leaves_nothing_and_takes_nobody_with_it() {
+        let (folder, database) = database();
+        let writes = (0..100).map(|number| {
+            let database = &database;
+            async move {
+                let write = |connection: &Connection| {
+                    insert(connection, number)?;
+                    // Every tenth fails after it has written.
+                    if number % 10 == 3 { insert(connection, number) } else { Ok(()) }
+                };
+                (number, database.write(write).await.is_ok())
+            }
+        });
+        let written = join_all(writes).await;
+        let expected: Vec<i64> = (0..100).filter(|number| number % 10 != 3).collect();
+        let succeeded: Vec<i64> = written.into_iter().filter(|(_, is_ok)| *is_ok).map(|(number, _)| number).collect();
+        assert_eq!(succeeded, expected);
+        assert_eq!(held(&folder), expected);
+        database.sync().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn writes_that_wait_share_a_transaction() {
+        let (_folder, database) = database();
+        let before = database.0.committed.load(Ordering::Relaxed);
+        let writes = (0..50).map(|number| {
+            let database = &database;
+            async move { database.write(|connection| insert(connection, number)).await }
+        });
+        // They wait for who has the writer, and go on one after the other when it is let go.
+        let writer = database.0.writer.lock().await;
+        let all = join_all(writes);
+        let mut all = pin!(all);
+        assert!(all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(writer);
+        assert!(all.await.iter().all(Result::is_ok));
+        assert_eq!(database.0.committed.load(Ordering::Relaxed), before + 1);
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_leaves_the_commit_to_nobody() {
+        let (folder, database) = database();
+        let writer = database.0.writer.lock().await;
+        let first = {
+            let database = database.clone();
+            tokio::spawn(async move { database.write(|connection| insert(connection, 1)).await })
+        };
+        while database.0.waiting.load(Ordering::Acquire) == 0 {
+            tokio::task::yield_now().await;
+        }
+        {
+            // Comes after it, and goes before it has had its turn.
+            let second = database.write(|connection| insert(connection, 2));
+            let mut second = pin!(second);
+            assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            drop(writer);
+            // The first has had its turn then, and has left the commit to the second.
+            while database.0.waiting.load(Ordering::Acquire) > 1 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(held(&folder), [] as [i64; 0]);
+        }
+        first.await.unwrap().unwrap();
+        assert_eq!(held(&folder), [1]);
+        database.write(|connection| insert(connection, 3)).await.unwrap();
+        assert_eq!(held(&folder), [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_write_waits_for_another_process() {
+        let (folder, database) = database();
+        let other = Connection::open(folder.path().join("test.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE; INSERT INTO held (number) VALUES (1)").unwrap();
+        let write = database.write(|connection| insert(connection, 2));
+        let mut write = pin!(write);
+        assert!(tokio::time::timeout(PAUSE * 5, &mut write).await.is_err(), "it waits");
+        other.execute_batch("COMMIT").unwrap();
+        write.await.unwrap();
+        assert_eq!(held(&folder), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_takes_back_what_it_left_in_the_middle() {
+        let (folder, database) = database();
+        let panicking = {
+            let database = database.clone();
+            tokio::spawn(async move {
+                let write = |connection: &Connection| {
+                    insert(connection, 1)?;
+                    panic!("in the middle");
+                };
+                database.write::<()>(write).await
+            })
+        };
+        assert!(panicking.await.is_err());
+        database.write(|connection| insert(connection, 2)).await.unwrap();
+        assert_eq!(held(&folder), [2]);
+    }
+}
