@@ -172,10 +172,25 @@ impl Database {
         writer.begin().await.map_err(failure(attempt))?;
         let ending = writer.transaction.as_ref().map(|transaction| transaction.ending.subscribe());
         let written = writer.work(work).map_err(failure(attempt)).flatten();
-        self.0.commit_unless_more_comes(writer);
         self.0.checkpoint_now_and_then();
+        let turn = Turn::wait(&self.0);
+        if writer.is_full() {
+            self.0.commit(&mut writer);
+        }
+        drop(writer);
+        // Whoever is about to write goes on in the same transaction. Alone, this is no delay.
+        tokio::task::yield_now().await;
+        // One that has failed sees to the commit of the others too: they may have left it to this one.
+        let is_over = ending.as_ref().is_some_and(|ending| ending.borrow().is_some());
+        if !is_over {
+            let writer = self.0.writer.lock().await;
+            turn.had();
+            self.0.commit_unless_more_comes(writer);
+        }
         let written = written?;
-        committed(ending).await?;
+        if let Some(ending) = ending {
+            committed(ending).await?;
+        }
         Ok(written)
     }
 
@@ -272,8 +287,7 @@ impl Inner {
 
     /// Commits, unless somebody waits who goes on in the same transaction and will.
     fn commit_unless_more_comes(&self, mut writer: MutexGuard<'_, Writer>) {
-        let is_full = writer.transaction.as_ref().is_some_and(|transaction| transaction.writes >= MOST_WRITES);
-        if is_full || self.waiting.load(Ordering::Acquire) == 0 {
+        if writer.is_full() || self.waiting.load(Ordering::Acquire) == 0 {
             self.commit(&mut writer);
         }
     }
@@ -311,6 +325,11 @@ impl Inner {
 }
 
 impl Writer {
+    /// Whether the transaction is to end now, whoever waits.
+    fn is_full(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.writes >= MOST_WRITES)
+    }
+
     /// Begins a transaction, if none is under way.
     async fn begin(&mut self) -> rusqlite::Result<()> {
         if self.transaction.is_some() {
@@ -378,7 +397,7 @@ impl Drop for Whole<'_> {
     }
 }
 
-/// Waits for the writer. Whoever commits goes by how many do, and leaves it to them.
+/// Waits for the writer, to write or to commit. Whoever commits goes by how many do, and leaves it to them.
 struct Turn<'a> {
     inner: &'a Arc<Inner>,
     is_had: bool,
@@ -413,9 +432,8 @@ impl Drop for Turn<'_> {
 }
 
 /// Waits for the end of the transaction that a write is part of.
-async fn committed(ending: Option<watch::Receiver<Option<Ending>>>) -> Result<(), Error> {
+async fn committed(mut ending: watch::Receiver<Option<Ending>>) -> Result<(), Error> {
     let attempt = "commit a write";
-    let Some(mut ending) = ending else { return Ok(()) };
     let ended = ending.wait_for(Option::is_some).await;
     match ended.as_deref() {
         Ok(Some(Ok(()))) => Ok(()),
@@ -450,6 +468,7 @@ fn failure_of_file(attempt: &'static str) -> impl Fn(io::Error) -> Error {
 mod tests {
     use std::future::Future as _;
     use std::pin::pin;
+    use std::sync::atomic::AtomicBool;
     use std::task::{Context, Waker};
 
     use futures_util::future::join_all;
@@ -524,9 +543,16 @@ mod tests {
     async fn who_stops_waiting_leaves_the_commit_to_nobody() {
         let (folder, database) = database();
         let writer = database.0.writer.lock().await;
+        let is_written = Arc::new(AtomicBool::new(false));
         let first = {
-            let database = database.clone();
-            tokio::spawn(async move { database.write(|connection| insert(connection, 1)).await })
+            let (database, is_written) = (database.clone(), is_written.clone());
+            tokio::spawn(async move {
+                let write = |connection: &Connection| {
+                    is_written.store(true, Ordering::Release);
+                    insert(connection, 1)
+                };
+                database.write(write).await
+            })
         };
         while database.0.waiting.load(Ordering::Acquire) == 0 {
             tokio::task::yield_now().await;
@@ -538,7 +564,7 @@ mod tests {
             assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             drop(writer);
             // The first has had its turn then, and has left the commit to the second.
-            while database.0.waiting.load(Ordering::Acquire) > 1 {
+            while !is_written.load(Ordering::Acquire) {
                 tokio::task::yield_now().await;
             }
             assert_eq!(held(&folder), [] as [i64; 0]);
