@@ -187,7 +187,11 @@ impl Store for SqliteStore {
     }
 
     async fn find(&self, kind: Kind, condition: &Condition, offset: u32, limit: u32) -> Result<Found, Error> {
-        self.database.read(|connection| find::page(connection, kind, condition, offset, limit)).await
+        if offset == 0 && condition::is_narrow(condition) {
+            return self.database.read(|connection| find::page(connection, kind, condition, offset, limit)).await;
+        }
+        let condition = condition.clone();
+        self.database.read_aside(move |connection| find::page(connection, kind, &condition, offset, limit)).await
     }
 
     async fn find_after(
@@ -197,11 +201,14 @@ impl Store for SqliteStore {
         position: Option<&Position>,
         limit: u32,
     ) -> Result<Vec<Resource>, Error> {
-        self.database.read(|connection| find::after(connection, kind, condition, position, limit)).await
+        let (condition, position) = (condition.clone(), position.cloned());
+        let read = move |connection: &Connection| find::after(connection, kind, &condition, position.as_ref(), limit);
+        self.database.read_aside(read).await
     }
 
     async fn count(&self, kind: Kind, condition: &Condition) -> Result<u64, Error> {
-        self.database.read(|connection| find::count(connection, kind, condition)).await
+        let condition = condition.clone();
+        self.database.read_aside(move |connection| find::count(connection, kind, &condition)).await
     }
 
     async fn members(&self, group: &ResourceId) -> Result<Vec<Member>, Error> {
@@ -252,7 +259,7 @@ impl Store for SqliteStore {
     }
 
     async fn census(&self) -> Result<Census, Error> {
-        self.database.read(|connection| compare::census(connection)).await
+        self.database.read_aside(compare::census).await
     }
 
     async fn claimant(&self, name: &str) -> Result<Option<ResourceId>, Error> {

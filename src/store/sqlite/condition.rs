@@ -27,7 +27,7 @@ fn select_where(select: &'static str, from: &'static str, kind: Kind, condition:
 }
 
 /// Whether few resources can be expected to fulfil it.
-fn is_narrow(condition: &Condition) -> bool {
+pub(super) fn is_narrow(condition: &Condition) -> bool {
     match condition {
         Condition::Id(_) | Condition::Member(_) | Condition::Equals(_) => true,
         Condition::All(inner) => inner.iter().any(is_narrow),

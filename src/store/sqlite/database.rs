@@ -149,14 +149,20 @@ impl Database {
         {
             return work(&writer.connection);
         }
-        let free = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let reader = match free {
-            Some(reader) => reader,
-            None => self.0.open_reader().map_err(failure("open the store to read"))?,
-        };
-        let read = work(&reader);
-        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
-        read
+        self.0.read(work)
+    }
+
+    /// The same on a thread and a connection of its own, for what goes through many rows: nobody waits behind it.
+    ///
+    /// # Errors
+    /// As [`Database::read`].
+    pub(super) async fn read_aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = self.0.clone();
+        let read = tokio::task::spawn_blocking(move || inner.read(work)).await;
+        read.map_err(|error| failure_of_file("read the store")(io::Error::other(error)))?
     }
 
     /// Writes all that `work` does, or nothing of it. It is there for every process when this returns, and survives the
@@ -268,6 +274,18 @@ impl Database {
 }
 
 impl Inner {
+    /// Reads by a connection that nobody uses at the moment.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let free = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match free {
+            Some(reader) => reader,
+            None => self.open_reader().map_err(failure("open the store to read"))?,
+        };
+        let read = work(&reader);
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        read
+    }
+
     fn open_reader(&self) -> rusqlite::Result<Connection> {
         let reader = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE)?;
         reader.busy_timeout(READING_PATIENCE)?;

@@ -88,12 +88,13 @@ fn keep_highest(connection: &Connection, setting: &str, number: i64) -> Result<(
 pub(super) async fn forget_runs_beyond(database: &Database, bytes: u64) -> Result<u64, Error> {
     let mut forgotten = 0;
     loop {
-        let size = database.read(|connection| size(connection, bytes)).await?;
+        let size = database.read_aside(move |connection| size(connection, bytes)).await?;
         let Some(excess) = size.checked_sub(bytes).filter(|excess| *excess > 0) else {
             return Ok(forgotten);
         };
-        let runs: i64 =
-            database.read(|connection| one(connection, "count runs", "SELECT COUNT(*) FROM run", [], column)).await?;
+        let runs: i64 = database
+            .read_aside(|connection| one(connection, "count runs", "SELECT COUNT(*) FROM run", [], column))
+            .await?;
         // As many as are of that size on the average, and then it is seen what is left.
         let average = size / runs.unsigned_abs().max(1) + 1;
         let mut surplus = (excess / average + 1).min(runs.unsigned_abs());
