@@ -255,7 +255,7 @@ impl Store for SqliteStore {
     }
 
     async fn name_changes(&self) -> Result<i64, Error> {
-        self.database.read(|connection| compare::name_changes(connection)).await
+        self.database.read(compare::name_changes).await
     }
 
     async fn census(&self) -> Result<Census, Error> {
@@ -514,7 +514,7 @@ impl Store for SqliteStore {
     }
 
     async fn backlog(&self) -> Result<Backlog, Error> {
-        self.database.read(|connection| measure::backlog(connection)).await
+        self.database.read(measure::backlog).await
     }
 
     fn size(&self) -> Result<u64, Error> {
@@ -526,7 +526,7 @@ impl Store for SqliteStore {
     }
 
     async fn reconciliations(&self) -> Result<Vec<Reconciled>, Error> {
-        self.database.read(|connection| measure::reconciliations(connection)).await
+        self.database.read(measure::reconciliations).await
     }
 
     fn hold(&self, key: &str, mode: HoldMode) -> Result<Option<Hold>, Error> {
@@ -546,11 +546,11 @@ impl Store for SqliteStore {
     }
 
     async fn claim_first_token(&self) -> Result<bool, Error> {
-        self.database.write_durably(|connection| token::claim_first(connection)).await
+        self.database.write_durably(token::claim_first).await
     }
 
     async fn credentials(&self) -> Result<Vec<Credential>, Error> {
-        self.database.read(|connection| token::all(connection)).await
+        self.database.read(token::all).await
     }
 
     async fn rotate_credential(
