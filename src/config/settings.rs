@@ -289,7 +289,7 @@ fn check_ldap(checker: &mut Checker, ldap: raw::Ldap) -> Ldap {
             checker.problem("ldap.urls", format!("{url:?} is not an ldap://, ldaps:// or ldapi:// URL"));
         }
     }
-    let transactions = [("auto", Transactions::Auto), ("off", Transactions::Off)];
+    let transactions = [("auto", Transactions::Auto), ("off", Transactions::Off), ("unsafe", Transactions::Unsafe)];
     let transactions = checker.choice("ldap.transactions", &ldap.transactions, &transactions, Transactions::Off);
     if ldap.connections == 0 {
         checker.problem("ldap.connections", "must be at least 1");

@@ -49,8 +49,12 @@ pub const ROOT_DSE_ATTRIBUTES: [&str; 8] = [
 /// What an operator lets the bridge do with transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transactions {
-    /// They are used where that is safe.
+    /// They are used where that is safe. No server is known where it is: slapd 2.5.13 numbers the attributes of a
+    /// transaction that is taken back in memory alone, and entries that are added with them afterwards cannot be read, or
+    /// lose them at the next start (seen).
     Auto,
+    /// They are used where the server offers them, whatever that does to it.
+    Unsafe,
     /// Every change goes alone.
     Off,
 }

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::gauge;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::series::{BUILD, PROCESS_START, describe, show};
+use super::series::{BUILD, PROCESS_START, begin_at_zero, describe, show};
 
 /// Where durations are told apart, in seconds: what a directory takes for one operation, up to when it is given up.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -38,6 +38,7 @@ impl Exporter {
         let builder = builder.set_buckets_for_metric(Matcher::Suffix(DURATION.to_owned()), &SECONDS)?;
         let counted = Arc::new(builder.install_recorder()?);
         describe();
+        begin_at_zero();
         Ok(Exporter { counted, started: seconds_since_epoch() })
     }
 

@@ -243,7 +243,7 @@ fn an_identity_without_rights_is_told_before_it_writes() {
         "users.base_dn: ldap.bind_dn may not add an entry below ou=people,dc=example,dc=org",
         "groups.base_dn: ldap.bind_dn may not add an entry below ou=groups,dc=example,dc=org",
     ]);
-    refused.says(&["note: overlays cannot be seen", "note: changes are sent one by one: transactions are safe only"]);
+    refused.says(&["note: overlays cannot be seen", "note: changes are sent one by one"]);
     refused.says(&["insufficientAccessRights (50)", &format!("by dn.exact=\"{BRIDGE}\" write")]);
     // The remedy is one.
     let rule = |base: &str| format!("access to dn.subtree=\"{base}\" by dn.exact=\"{BRIDGE}\" write by * break\n");

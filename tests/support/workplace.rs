@@ -147,8 +147,6 @@ impl Workplace {
             ("SCIMBRIDGE__LDAP__URLS", ldap_url),
             ("SCIMBRIDGE__LDAP__BIND_PASSWORD", super::administrator::ADMIN_PASSWORD),
             ("SCIMBRIDGE__LDAP__TIMEOUT", "5s"),
-            // So that every story tells of it.
-            ("SCIMBRIDGE__LDAP__TRANSACTIONS", "auto"),
             // A story reconciles when it says so.
             ("SCIMBRIDGE__RECONCILE__SCHEDULE", ""),
             // Logs are looked at as people see them.

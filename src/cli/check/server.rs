@@ -92,8 +92,8 @@ pub(super) async fn grouping(settings: &Settings, directory: &Directory) -> Find
             ("changes that wait for each other are sent together, in transactions".to_owned(), "nothing".to_owned())
         }
         Ok(Grouping::Off) => (
-            "ldap.transactions is \"off\": changes are sent one by one".to_owned(),
-            "nothing, or \"auto\", for many changes at once; see \"Many changes at once\" in docs/operating.md".to_owned(),
+            "changes are sent one by one: no server is known that takes a transaction back without harm".to_owned(),
+            "nothing; see \"Many changes at once\" in docs/operating.md".to_owned(),
         ),
         Ok(Grouping::NotOffered) => (
             "the server does not offer transactions (RFC 5805) as OpenLDAP does: changes are sent one by one".to_owned(),

@@ -47,7 +47,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub enum Grouping {
     /// They are.
     Used,
-    /// The settings forbid it.
+    /// The settings do not ask for what is not safe.
     Off,
     /// The server offers no transactions that can be used.
     NotOffered,
@@ -153,7 +153,7 @@ fn goes_with_others(change: &Change) -> bool {
 impl Directory {
     /// Hands a change over to be sent with others; `None` where it goes alone.
     pub(super) async fn wait_for_others(&self, change: &Change) -> Result<Option<Sent>, Error> {
-        if self.pool.transactions() == Transactions::Off || !goes_with_others(change) {
+        if self.pool.transactions() != Transactions::Unsafe || !goes_with_others(change) {
             return Ok(None);
         }
         if !self.profile().await?.flavor.transactions {
@@ -185,7 +185,7 @@ impl Directory {
     /// # Errors
     /// The directory is away.
     pub async fn grouping(&self) -> Result<Grouping, Error> {
-        if self.pool.transactions() == Transactions::Off {
+        if self.pool.transactions() != Transactions::Unsafe {
             return Ok(Grouping::Off);
         }
         match self.open_channel().await? {

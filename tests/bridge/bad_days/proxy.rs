@@ -20,8 +20,6 @@ pub(super) enum Messages {
     Entries,
     /// Extended requests, such as those that begin and end a transaction.
     Extended,
-    /// The answers to those.
-    ExtendedAnswers,
 }
 
 impl Messages {
@@ -32,7 +30,6 @@ impl Messages {
             Messages::Searches => tag == 0x63,
             Messages::Entries => tag == 0x64,
             Messages::Extended => tag == 0x77,
-            Messages::ExtendedAnswers => tag == 0x78,
         }
     }
 }
